@@ -1,0 +1,32 @@
+// How every package is built: its entries are the sources that its package.json names (exports, and bin: dist/x.js is src/x.ts).
+import { readFileSync } from 'node:fs'
+import { defineConfig, type Options } from 'tsup'
+
+const SOURCE = '@io-pgtable/source'
+
+interface Manifest {
+  readonly exports: Record<string, Record<string, string>>
+  readonly bin?: Record<string, string>
+}
+
+function entries(): string[] {
+  const { exports, bin = {} } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest
+  const exported = Object.values(exports).map((conditions) => conditions[SOURCE])
+  const commands = Object.values(bin).map((file) => file.replace('dist/', 'src/').replace(/\.js$/, '.ts'))
+  return [...exported, ...commands].filter((file) => file !== undefined)
+}
+
+/** A tsup configuration for the package in the current folder. */
+export function preset(): Options {
+  return defineConfig({
+    entry: entries(),
+    format: 'esm',
+    target: 'es2022',
+    platform: 'neutral',
+    // the declarations of other packages are read as users read them: built
+    dts: { compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] } },
+    sourcemap: true,
+    clean: true,
+    silent: true,
+  }) as Options
+}

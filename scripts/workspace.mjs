@@ -1,0 +1,28 @@
+// What the scripts share: the workspace's root folder and its packages, as their package.json files describe them.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url))
+export const SOURCE = '@io-pgtable/source'
+
+/**
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {string} description
+ * @property {boolean} [private]
+ * @property {{ title: string, format: string, vectors: string }} [ioPgtable] what makes the package a format
+ * @property {Record<string, Record<string, string>>} [exports]
+ * @property {Record<string, string>} [dependencies]
+ * @property {Record<string, string>} [devDependencies]
+ */
+
+/** @typedef {{ folder: string, manifest: Manifest }} Package `folder` is relative to the root, with forward slashes */
+
+/** The packages below `packages` or `apps`, by name. @param {string} group @returns {Package[]} */
+export function packagesIn(group) {
+  return readdirSync(ROOT + group)
+    .sort()
+    .map((name) => `${group}/${name}`)
+    .filter((folder) => existsSync(`${ROOT}${folder}/package.json`))
+    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(`${ROOT}${folder}/package.json`, 'utf8')) }))
+}
