@@ -1,0 +1,8 @@
+export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
+export type { PtFreeList } from './free-list.ts'
+export { GENERATION } from './layout.ts'
+export type { PtMemory, PtPoolHooks, PtPoolOptions } from './options.ts'
+export { Owned } from './owned.ts'
+export { type AllocOptions, PtPool, type PtPtr } from './pool.ts'
+export type { PtLeak, PtPoolStats } from './report.ts'
+export type { PtPoolToken } from './token.ts'
