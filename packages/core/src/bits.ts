@@ -1,0 +1,39 @@
+/** Descriptor bits as pieces: cold bigint code, written for reading. The engine compiles pieces into shifts and masks of 32-bit lanes. */
+
+/** Descriptor bits `hi..lo` hold the value's bits from bit `at` on: `[hi, lo, at]`. */
+export type Piece = readonly [hi: number, lo: number, at: number]
+
+/** A test on a raw descriptor: it holds when `(raw & mask) === value`. */
+export interface Match {
+  readonly mask: bigint
+  readonly value: bigint
+}
+
+/** Bits `hi..lo`, all ones. */
+export function ones(hi: number, lo = 0): bigint {
+  return ((1n << BigInt(hi - lo + 1)) - 1n) << BigInt(lo)
+}
+
+/** The value that `pieces` of a descriptor hold. */
+export function extract(raw: bigint, pieces: readonly Piece[]): bigint {
+  let value = 0n
+  for (const [hi, lo, at] of pieces) value |= ((raw & ones(hi, lo)) >> BigInt(lo)) << BigInt(at)
+  return value
+}
+
+/** The descriptor bits that hold `value`; bits of the value that no piece carries are lost. */
+export function deposit(value: bigint, pieces: readonly Piece[]): bigint {
+  let raw = 0n
+  for (const [hi, lo, at] of pieces) raw |= ((value >> BigInt(at)) << BigInt(lo)) & ones(hi, lo)
+  return raw
+}
+
+/** All descriptor bits that `pieces` take. */
+export function bitsOf(pieces: readonly Piece[]): bigint {
+  return pieces.reduce((mask, [hi, lo]) => mask | ones(hi, lo), 0n)
+}
+
+/** Whether `raw` passes the test. */
+export function matches(raw: bigint, match: Match): boolean {
+  return (raw & match.mask) === match.value
+}

@@ -1,0 +1,244 @@
+/**
+ * The format trait: what a package declares about one page-table format. A format is data and cold functions; the engine compiles
+ * them, once per agreed configuration, into the shifts and masks of its hot loops, and calls none of them per descriptor.
+ */
+import type { Match, Piece } from './bits.ts'
+import type { Prot } from './prot.ts'
+
+/** Names a node of a geometry; unique in it. */
+export type NodeId = string
+
+/** A named part of a descriptor, as the manual names and numbers it. */
+export interface Field {
+  readonly name: string
+  /** Where its bits are; `at` numbers the bits of the field's value. */
+  readonly pieces: readonly Piece[]
+  /** What it means, in a few words. */
+  readonly doc: string
+  /** The manual's section. */
+  readonly section?: string
+  /** Meanings of its values. */
+  readonly values?: Readonly<Record<number, string>>
+  /** Reserved: hardware wants these bits to be zero (RES0). */
+  readonly reserved?: boolean
+}
+
+/** A size that a leaf kind can translate. */
+export interface LeafSize {
+  /** Bytes of one mapping. */
+  readonly pgsize: number
+  /** Consecutive entries that one mapping takes: 16 for a large page of a repeated kind. */
+  readonly slots: number
+  /** Bits that code the size, set in every entry. */
+  readonly or?: bigint
+  /** Holds for entries of this size, beside the kind's own match. */
+  readonly match?: Match
+  /** Each entry has its own output address (a contiguous hint); without it all entries of a mapping are equal. */
+  readonly stepsAddress?: boolean
+  /** False: the size is only decoded, never written. */
+  readonly encode?: boolean
+}
+
+interface KindBase {
+  readonly name: string
+  /** When a descriptor is of this kind; the first kind of a node that matches wins, the last one must match everything. */
+  readonly match: Match
+  /** The kind's fields, without the address. */
+  readonly fields: readonly Field[]
+}
+
+/** A descriptor that points to a table of the next node. */
+export interface TableKind extends KindBase {
+  readonly type: 'table'
+  /** Bits that are always written. */
+  readonly set: bigint
+  /** Where the table's physical address is. */
+  readonly address: readonly Piece[]
+  /** The node of the table: named, or chosen by the value of a field. */
+  readonly child: NodeId | { readonly field: string; readonly nodes: Readonly<Record<number, NodeId>> }
+  /** False: only decoded. The engine writes the first table kind that it may. */
+  readonly encode?: boolean
+}
+
+/** A descriptor that translates. At an upper level the manuals call it a block or a section. */
+export interface LeafKind extends KindBase {
+  readonly type: 'leaf'
+  /** Bits that are always written. */
+  readonly set: bigint
+  /** Where the output address is. */
+  readonly address: readonly Piece[]
+  /** First match wins; the last one must match everything of the kind. */
+  readonly sizes: readonly LeafSize[]
+}
+
+/** A descriptor that does not translate. `invalid`: nothing that a walker may meet in a sound table. */
+export interface VoidKind extends KindBase {
+  readonly type: 'empty' | 'invalid'
+}
+
+export type Kind = TableKind | LeafKind | VoidKind
+
+/** One level of the tree, as the hardware walks it. */
+export interface LevelNode {
+  readonly id: NodeId
+  /** The level's number in the manual. */
+  readonly level: number
+  /** The level's name in the manual. */
+  readonly name: string
+  /** The lowest input address bit of the index. */
+  readonly shift: number
+  /** Index bits; a root node counts all its concatenated or separate tables. */
+  readonly bits: number
+  readonly entryBytes: 4 | 8
+  /** Bytes of a table, a power of two from 64 on; a root may be larger than its entries need. */
+  readonly tableBytes: number
+  /** Alignment of a table in bytes where it is more than its size. */
+  readonly align?: number
+  /** The raw value of an empty entry. */
+  readonly empty: bigint
+  readonly kinds: readonly Kind[]
+}
+
+/** Which input addresses an `ias` of n bits stands for: the low 2^n, the top 2^n, or both halves of a sign-extended address. */
+export type Window = 'low' | 'top' | 'sign-extended'
+
+/** The tree of a format for one set of hardware parameters. */
+export interface Geometry {
+  readonly nodes: readonly LevelNode[]
+  /** The node of the root table. */
+  readonly top: NodeId
+  /** Separate root tables that make up the root block. Default 1. */
+  readonly roots?: number
+  readonly ias: number
+  readonly oas: number
+  readonly window: Window
+  /** Tables must lie below this physical address. */
+  readonly tablesBelow?: bigint
+}
+
+/** What frameworks and hardware do differently, as data. */
+export interface Policy {
+  /**
+   * What is checked before anything is written: `table`, the run inside one table as a whole;
+   * `entry`, each mapping by itself, so that a conflict leaves a prefix.
+   */
+  readonly conflict: 'table' | 'entry'
+  /** Slots after which a run of `conflict: 'table'` ends, where that is less than the table (concatenated roots). */
+  readonly runSlots?: number
+  /** An unmap that meets a leaf larger than its pgsize: `refuse` returns the prefix before it. */
+  readonly partialUnmap: 'refuse'
+  /** Emptied tables: `slot` frees the table in a slot of the pgsize that is unmapped; `never` counts it as in the way. */
+  readonly freeTables: 'slot' | 'never'
+  /** TLB events of a run: all `flushWalk` and then one `addPages` for every slot; or slot by slot, tables without `addPages`. */
+  readonly flushOrder: 'walks-first' | 'slot-order'
+  /** Whether `addPages` is called when the caller gave no gather. */
+  readonly addPagesWithoutGather: boolean
+  /** Dirty tracking: a leaf is dirty when `dirty` matches; `clear` and `set` make it clean. */
+  readonly dirty?: { readonly dirty: Match; readonly clear: bigint; readonly set: bigint }
+}
+
+/** What every format's configuration holds, as Linux's `struct io_pgtable_cfg`. */
+export interface FormatConfig<Q extends string = string> {
+  /** The page sizes wanted; the format narrows them. See {@link pgsizeBitmap}. */
+  readonly pgsizeBitmap: bigint
+  /** Input address bits. */
+  readonly ias: number
+  /** Output address bits. */
+  readonly oas: number
+  /** Default: none. */
+  readonly quirks?: readonly Q[]
+  /** Whether the walker snoops CPU caches. Default true. */
+  readonly coherentWalk?: boolean
+  /** The granule preferred where several are offered, bytes. Default 4096. */
+  readonly cpuPageSize?: number
+}
+
+/** A configuration as agreed: narrowed, nothing left out. */
+export type Agreed<C> = Readonly<Required<C>>
+
+/** A table found in somebody's registers. */
+export interface FoundRoot<P, D> {
+  /** The register's name, lower case: `ttbr0`. */
+  readonly name: string
+  readonly params: P
+  /** Physical address of each root table. */
+  readonly roots: readonly bigint[]
+  /** First and last input address that this root translates. */
+  readonly first: bigint
+  readonly last: bigint
+  /** What decoding a leaf needs to know. */
+  readonly context: D
+}
+
+/**
+ * A page-table format. `C` its configuration, `R` the registers that a device needs, `P` the hardware parameters that fix the geometry,
+ * `D` the decode context (memory attribute registers and the like), `H` raw hardware registers.
+ */
+export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unknown, P = unknown, D = unknown, H = unknown> {
+  /** The id, as in vectors and commands: lower case with hyphens. */
+  readonly FORMAT: string
+  readonly title: string
+  /** The manual: name, revision, chapter. */
+  readonly manual: string
+  /** Narrows a request to what the hardware can do. @throws `EINVAL` naming the limit. */
+  configure(request: C): Agreed<C>
+  params(config: Agreed<C>): P
+  geometry(params: P): Geometry
+  policy(config: Agreed<C>): Policy
+  /** The attribute bits of a leaf: all but the address, the kind's `set` and the size's `or`; undefined when `prot` cannot be expressed. */
+  encodeLeaf(config: Agreed<C>, node: LevelNode, kind: LeafKind, prot: Prot): bigint | undefined
+  /** The bits of a table descriptor beside the address and the kind's `set`. */
+  encodeTable(config: Agreed<C>, node: LevelNode, kind: TableKind): bigint
+  /** The permissions and attributes that a leaf grants. */
+  prot(raw: bigint, kind: LeafKind, context: D): Prot
+  /** The decode context of tables that `config` makes. */
+  context(config: Agreed<C>): D
+  /** What the device's registers get, for root tables at these physical addresses. */
+  regs(config: Agreed<C>, roots: readonly bigint[]): R
+  /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
+  rootsFromRegs(registers: H): readonly FoundRoot<P, D>[]
+  /** Configurations worth testing. */
+  readonly configs: readonly { readonly name: string; readonly config: C }[]
+}
+
+/**
+ * Any format. Formats declare their functions as methods, which TypeScript compares bivariantly: that is what lets a format of one
+ * configuration type stand where any format may.
+ */
+export type AnyFmt = IoPageTableFmt
+
+/** The configuration type of a format. */
+export type ConfigOf<F> = F extends IoPageTableFmt<infer C, infer _R, infer _P, infer _D, infer _H> ? C : never
+/** The register type of a format. */
+export type RegsOf<F> = F extends IoPageTableFmt<infer _C, infer R, infer _P, infer _D, infer _H> ? R : never
+/** The raw hardware register type of a format. */
+export type HardwareOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer _P, infer _D, infer H> ? H : never
+/** The decode context type of a format. */
+export type ContextOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer _P, infer D, infer _H> ? D : never
+/** The parameter type of a format. */
+export type ParamsOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer P, infer _D, infer _H> ? P : never
+
+/** A field of consecutive bits. */
+export function field(name: string, hi: number, lo: number, doc: string, more: Partial<Pick<Field, 'section' | 'values' | 'reserved'>> = {}): Field {
+  return { name, pieces: [[hi, lo, 0]], doc, ...more }
+}
+
+/** A field of bits that lie apart. */
+export function splitField(name: string, pieces: readonly Piece[], doc: string, more: Partial<Pick<Field, 'section' | 'values'>> = {}): Field {
+  return { name, pieces, doc, ...more }
+}
+
+/** A match on a mask and a value. */
+export function when(mask: bigint, value: bigint): Match {
+  return { mask, value }
+}
+
+/** Matches every descriptor: for the last kind of a node, and the last size of a kind. */
+export const ALWAYS: Match = { mask: 0n, value: 0n }
+
+/** The node of that name. @throws `Error` for a geometry that lacks it: a fault of the format. */
+export function nodeOf(geometry: Geometry, id: NodeId): LevelNode {
+  const node = geometry.nodes.find((n) => n.id === id)
+  if (node === undefined) throw new Error(`geometry has no node ${id}`)
+  return node
+}

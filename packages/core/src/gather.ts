@@ -1,0 +1,92 @@
+/** An accumulated IOTLB invalidation, as Linux's `struct iommu_iotlb_gather`, with the tables that wait for it. */
+import type { PtFreeList, PtPtr } from '@io-pgtable/pt-allocator'
+import { IoPgtableError } from './errors.ts'
+
+/** What a gather needs of the table that it serves. */
+export interface GatherOwner {
+  newFreeList(): PtFreeList
+  syncGather(gather: IotlbGather): void
+  /** The tables of a list went back to the pool. */
+  freed(list: PtFreeList): void
+}
+
+/**
+ * Collects what several unmaps of one table must invalidate. Tables that those unmaps took out of use stay allocated until
+ * {@link IotlbGather.sync}, since a walker may still be in them. A gather serves one table at a time, and may be used again after a sync.
+ */
+export class IotlbGather {
+  /** Set by a driver that flushes everything later: `addPages` is then not called. */
+  queued: boolean
+  /** The granule of the noted leaves, bytes; 0 when nothing was noted. Different granules keep the smallest. */
+  granule = 0
+  #first = 0n
+  #last = -1n
+  #owner: GatherOwner | undefined
+  #tables: PtFreeList | undefined
+
+  constructor(options: { readonly queued?: boolean } = {}) {
+    this.queued = options.queued ?? false
+  }
+
+  /** First address noted by {@link IotlbGather.addRange}; meaningless when {@link IotlbGather.empty}. */
+  get first(): bigint {
+    return this.#first
+  }
+
+  /** Last address noted, inclusive. */
+  get last(): bigint {
+    return this.#last
+  }
+
+  /** Whether no range was noted. Tables may wait all the same: see {@link IotlbGather.pendingTables}. */
+  get empty(): boolean {
+    return this.#last < this.#first
+  }
+
+  /** Tables that wait for the sync. */
+  get pendingTables(): number {
+    return this.#tables?.size ?? 0
+  }
+
+  /** Notes `count` leaves of `granule` bytes from `iova` on, extending the range; for drivers' `addPages`. */
+  addRange(iova: bigint, granule: number, count: number): void {
+    const last = iova + BigInt(granule) * BigInt(count) - 1n
+    if (this.empty) {
+      this.#first = iova
+      this.#last = last
+      this.granule = granule
+      return
+    }
+    if (iova < this.#first) this.#first = iova
+    if (last > this.#last) this.#last = last
+    if (granule < this.granule) this.granule = granule
+  }
+
+  /** Ties the gather to a table until its next sync. @throws `EINVAL` when it serves another one. */
+  bind(owner: GatherOwner): void {
+    if (this.#owner === owner) return
+    if (this.#owner !== undefined) throw new IoPgtableError('EINVAL', 'gather', 'the gather holds unsynced work of another table')
+    this.#owner = owner
+  }
+
+  /** Puts a table that left the tree on the list; it goes back to the pool in {@link IotlbGather.sync}. */
+  defer(table: PtPtr): void {
+    if (this.#owner === undefined) throw new IoPgtableError('EINVAL', 'gather', 'the gather serves no table yet')
+    this.#tables ??= this.#owner.newFreeList()
+    this.#tables.add(table)
+  }
+
+  /** Calls the driver's `sync`, then frees the waiting tables and starts afresh. A `sync` that throws leaves everything as it was. */
+  sync(): void {
+    const owner = this.#owner
+    if (owner === undefined) return
+    owner.syncGather(this)
+    this.#first = 0n
+    this.#last = -1n
+    this.granule = 0
+    this.#owner = undefined
+    const tables = this.#tables
+    this.#tables = undefined
+    if (tables !== undefined) owner.freed(tables)
+  }
+}

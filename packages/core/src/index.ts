@@ -1,0 +1,66 @@
+/** The format trait, the engine, and what both share. See docs/ARCHITECTURE.md. */
+export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './bits.ts'
+export { checkConfig, configError } from './config.ts'
+export {
+  type Decoded,
+  type DecodedLeaf,
+  type DecodedTable,
+  type DecodedVoid,
+  decode,
+  entrySpan,
+  fieldValue,
+  fieldValues,
+  kindOf,
+  leafSizeOf,
+  meaningOf,
+  slotBytes,
+} from './decode.ts'
+export { Device, Devres } from './device.ts'
+export { ReadDirty, type ReadDirtyFlags } from './dirty.ts'
+export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
+export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './flush.ts'
+export {
+  type Agreed,
+  ALWAYS,
+  type AnyFmt,
+  type ConfigOf,
+  type ContextOf,
+  type Field,
+  type FormatConfig,
+  type FoundRoot,
+  field,
+  type Geometry,
+  type HardwareOf,
+  type IoPageTableFmt,
+  type Kind,
+  type LeafKind,
+  type LeafSize,
+  type LevelNode,
+  type NodeId,
+  nodeOf,
+  type ParamsOf,
+  type Policy,
+  type RegsOf,
+  splitField,
+  type TableKind,
+  type VoidKind,
+  type Window,
+  when,
+} from './format.ts'
+export { IotlbGather } from './gather.ts'
+export { type AttachOptions, type DebugOptions, IoPageTable, type MapResult, type TableOptions } from './io-page-table.ts'
+export { Prot, type ProtName, protNames, protOf } from './prot.ts'
+export type { TableToken } from './share.ts'
+export * from './sizes.ts'
+export type * from './vector-binding.ts'
+export {
+  descriptorAt,
+  type EntryPlace,
+  inputRanges,
+  LeafRuns,
+  type ReadMemory,
+  unknownMemory,
+  type WalkVisitor,
+  walkAddress,
+  walkTables,
+} from './walk.ts'

@@ -1,0 +1,375 @@
+/** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
+import type { PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
+import { compileFormat, type LeafPlan } from './compile.ts'
+import type { Decoded } from './decode.ts'
+import { type Device, Devres } from './device.ts'
+import { type ReadDirtyFlags, readAndClearDirty } from './dirty.ts'
+import { hex, IoPgtableError } from './errors.ts'
+import { NOOP_FLUSH_OPS, type TlbFlushOps } from './flush.ts'
+import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from './format.ts'
+import { IotlbGather } from './gather.ts'
+import { join, lanes, split } from './lanes.ts'
+import { mapRun } from './map.ts'
+import { pickPages } from './pgsize.ts'
+import type { Prot } from './prot.ts'
+import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
+import { attachPool, freshState, openShared, type TableToken } from './share.ts'
+import { found, lookup, translateMany } from './translate.ts'
+import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS, Tree } from './tree.ts'
+import { unmapRun } from './unmap.ts'
+import { type EntryPlace, type ReadMemory, walkAddress } from './walk.ts'
+
+/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
+export interface MapResult {
+  /** Bytes mapped, from the start of the range on. */
+  readonly mapped: number
+  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
+  readonly error: IoPgtableError | undefined
+}
+
+export interface DebugOptions {
+  /** End a call at the end of a table, as a kernel does, so that the caller's loop can be tested. */
+  readonly oneTablePerCall?: boolean
+  /** Throw `EBUSY` when two calls work on overlapping ranges at once. */
+  readonly rangeLock?: boolean
+}
+
+/** What a table needs beside its format's configuration. */
+export interface TableOptions {
+  readonly allocator: PtPool
+  /** The driver's TLB maintenance. Default {@link NOOP_FLUSH_OPS}. */
+  readonly tlb?: TlbFlushOps
+  /** Told of conflicts and of unmaps of a part of a leaf, unless the configuration has the NO_WARN quirk. */
+  readonly onWarn?: (warning: IoPgtableError) => void
+  readonly debug?: DebugOptions
+  /** For leak reports. Default: the format's id. */
+  readonly name?: string
+}
+
+/** The hooks of a table that a worker opens by its token. */
+export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn'> {
+  /** As the pool's `sync`. */
+  readonly sync?: (paddr: bigint, byteLength: number) => void
+  /** As the pool's `onPressure`. */
+  readonly onPressure?: (bytes: number) => void
+}
+
+/**
+ * One set of page tables. The caller holds the range that a call works on: calls must not race on overlapping addresses, and may on
+ * disjoint ones, from several workers too (see `share`). All addresses are 64-bit bigints, sizes and counts are numbers.
+ * Every call on a freed or revoked table throws `ENODEV`; a change from inside one of the table's own callbacks is `EBUSY`.
+ */
+export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
+  readonly format: F
+  /** The configuration as agreed: narrowed to what the hardware can do. */
+  readonly config: Agreed<ConfigOf<F>>
+  readonly geometry: Geometry
+  /** What decoding this table's leaves needs. */
+  readonly context: ContextOf<F>
+  /** Physical addresses of the root tables. */
+  readonly roots: readonly bigint[]
+  /** What the device's registers get. */
+  readonly regs: RegsOf<F>
+  readonly #tree: Tree
+  readonly #config: Agreed<FormatConfig>
+  readonly #onWarn: ((warning: IoPgtableError) => void) | undefined
+  readonly #single: boolean
+  readonly #lock: RangeLock | undefined
+  readonly #debug: DebugOptions
+  #ok: MapResult = Object.freeze({ mapped: 0, error: undefined })
+
+  private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, options: Pick<TableOptions, 'onWarn' | 'debug'>) {
+    this.format = format
+    this.#config = Object.freeze(config)
+    this.config = this.#config as Agreed<ConfigOf<F>>
+    this.geometry = tree.compiled.geometry
+    this.context = format.context(config) as ContextOf<F>
+    const root = tree.pool.base + BigInt(tree.rootWord) * 4n
+    const n = this.geometry.roots ?? 1
+    this.roots = Array.from({ length: n }, (_, i) => root + BigInt((tree.root.node.tableBytes / n) * i))
+    this.regs = format.regs(config, this.roots) as RegsOf<F>
+    this.#tree = tree
+    this.#debug = options.debug ?? {}
+    this.#onWarn = config.quirks.includes('NO_WARN') ? undefined : options.onWarn
+    this.#single = this.#debug.oneTablePerCall ?? false
+    this.#lock = this.#debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
+  }
+
+  /**
+   * A table whose lifetime is the caller's: stop the device's use of `regs` before `free`, and free it before the device unbinds.
+   * @throws `EINVAL` for a configuration that the hardware cannot have, `ENOMEM` when there is no memory for the root.
+   */
+  static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
+    const { allocator, tlb, onWarn, debug, name, ...wanted } = request as TableOptions & FormatConfig
+    const config = format.configure(wanted)
+    const compiled = compileFormat(format, config)
+    const owner = allocator.owner(name ?? format.FORMAT)
+    const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))
+    const root = makeRoot(allocator, compiled, state, owner)
+    try {
+      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { ...(onWarn && { onWarn }), ...(debug && { debug }) })
+    } catch (error) {
+      allocator.free(root)
+      throw error
+    }
+  }
+
+  /** A table that lives no longer than the device's binding: unbinding revokes access and frees it. @throws `ENODEV` when it is not bound. */
+  static create<F extends AnyFmt>(device: Device, format: F, request: TableOptions & ConfigOf<F>): Devres<IoPageTable<F>> {
+    device.requireBound('create')
+    return new Devres(device, IoPageTable.createRaw(format, request))
+  }
+
+  /** Opens in this worker a table that another one shared. @throws `EINVAL` when the token is of another format, `ENODEV` when it is freed. */
+  static attach<F extends AnyFmt>(format: F, token: TableToken, options: AttachOptions = {}): IoPageTable<F> {
+    const { config, debug, state, owner } = openShared(format, token)
+    const pool = attachPool(token, options)
+    const tree = new Tree(pool, compileFormat(format, config), state, owner, options.tlb ?? NOOP_FLUSH_OPS)
+    const table = new IoPageTable(format, config, tree, { ...(options.onWarn && { onWarn: options.onWarn }), debug })
+    table.#live('attach')
+    return table
+  }
+
+  /** A token for `attach`, which can be posted to a worker. @throws `EINVAL` when the pool's memory is not shared. */
+  share(): TableToken {
+    const t = this.#live('share')
+    return { format: this.format.FORMAT, config: this.#config, debug: this.#debug, pool: t.pool.token(), state: t.state, owner: t.owner }
+  }
+
+  /**
+   * Maps `pgcount` pages of `pgsize` bytes. All errors about the arguments and the table are returned: `EINVAL`, `ERANGE`, `EEXIST` for a
+   * mapping in the way, `ENOMEM`, `EBUSY`. A mapped prefix stays mapped. A success result is frozen and may be shared between calls.
+   */
+  mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
+    const t = this.#live('mapPages')
+    const plan = planOf(t.compiled, pgsize)
+    if (plan === undefined || !isAddress(iova) || !isAddress(paddr)) return this.#refuse(iova, paddr, pgsize, pgcount)
+    split(iova, paddr)
+    const iLo = lanes[0]!
+    const iHi = lanes[1]!
+    const pLo = lanes[2]!
+    const pHi = lanes[3]!
+    if (!isInput(t.compiled, plan, iHi, iLo, pgcount) || !isOutput(t.compiled, plan, pHi, pLo, pgcount)) return this.#refuse(iova, paddr, pgsize, pgcount)
+    if (!this.#expressible(plan, prot)) return failed(0, explainProt('mapPages', prot))
+    if (t.inCallback) return failed(0, busy('mapPages'))
+    const mapped = pgsize * this.#mapRun(plan, iHi, iLo, pHi, pLo, pgcount, prot)
+    if (t.mapStop !== '') return failed(mapped, this.#mapError(iova + BigInt(mapped), pgsize))
+    if (this.#ok.mapped !== mapped) this.#ok = Object.freeze({ mapped, error: undefined })
+    return this.#ok
+  }
+
+  /**
+   * Unmaps `pgcount` mappings of `pgsize` bytes, whatever calls made them; a slot of that size that holds a table is taken down whole and
+   * counted whole. Tables taken down return to the pool in `gather.sync()`, or at once, after their `flushWalk`, without a gather.
+   * @returns bytes unmapped: a prefix, up to the first empty slot or the first part of a larger leaf
+   * @throws `EINVAL`, `ERANGE`, `EBUSY`
+   */
+  unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
+    const t = this.#changing('unmapPages')
+    const plan = planOf(t.compiled, pgsize)
+    if (plan === undefined || !isAddress(iova)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
+    split(iova, 0n)
+    const lo = lanes[0]!
+    const hi = lanes[1]!
+    if (!isInput(t.compiled, plan, hi, lo, pgcount)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
+    gather?.bind(t)
+    const count = this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
+    if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(iova + BigInt(count * pgsize), pgsize)
+    return count * pgsize
+  }
+
+  /** Maps any range of whole pages with the page sizes that `pickPages` chooses; answers as `mapPages`. */
+  mapRange(iova: bigint, paddr: bigint, size: number, prot: Prot): MapResult {
+    const t = this.#live('mapRange')
+    const wrong = explainRange(t.compiled, 'mapRange', iova, paddr, size, t.compiled.granule)
+    if (wrong !== undefined) return failed(0, wrong)
+    if (!isProt(prot)) return failed(0, explainProt('mapRange', prot))
+    for (let mapped = 0; mapped < size; ) {
+      const at = iova + BigInt(mapped)
+      const to = paddr + BigInt(mapped)
+      const { pgsize, pgcount } = pickPages(t.compiled.plans, at | to, at ^ to, size - mapped)
+      const result = this.mapPages(at, to, pgsize, pgcount, prot)
+      mapped += result.mapped
+      if (result.error !== undefined) return failed(mapped, result.error)
+    }
+    return Object.freeze({ mapped: size, error: undefined })
+  }
+
+  /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix */
+  unmapRange(iova: bigint, size: number, gather?: IotlbGather): number {
+    const t = this.#changing('unmapRange')
+    const wrong = explainRange(t.compiled, 'unmapRange', iova, undefined, size, t.compiled.granule)
+    if (wrong !== undefined) throw wrong
+    let unmapped = 0
+    while (unmapped < size) {
+      const at = iova + BigInt(unmapped)
+      const { pgsize, pgcount } = pickPages(t.compiled.plans, at, 0n, size - unmapped)
+      const bytes = this.unmapPages(at, pgsize, pgcount, gather)
+      unmapped += bytes
+      if (bytes < pgsize * pgcount) break
+    }
+    return unmapped
+  }
+
+  /** Maps a range or nothing: on an error the prefix is unmapped and flushed, and the error thrown. */
+  map(iova: bigint, paddr: bigint, size: number, prot: Prot): void {
+    const { mapped, error } = this.mapRange(iova, paddr, size, prot)
+    if (error === undefined) return
+    if (mapped > 0) this.unmap(iova, mapped)
+    throw error
+  }
+
+  /** `unmapRange`; without a gather it uses one of its own and syncs it. @returns bytes unmapped, a prefix */
+  unmap(iova: bigint, size: number, gather?: IotlbGather): number {
+    if (gather !== undefined) return this.unmapRange(iova, size, gather)
+    const own = new IotlbGather()
+    const unmapped = this.unmapRange(iova, size, own)
+    own.sync()
+    return unmapped
+  }
+
+  /** The physical address of a mapped address, or undefined. @throws `EINVAL` for what is no bigint, `ERANGE` outside the input addresses. */
+  iovaToPhys(iova: bigint): bigint | undefined {
+    const t = this.#live('iovaToPhys')
+    if (!isAddress(iova)) throw this.#explain('iovaToPhys', iova, undefined, t.compiled.granule, 1)
+    split(iova, 0n)
+    const lo = lanes[0]!
+    const hi = lanes[1]!
+    if (!inWindow(t.compiled, hi, lo)) throw this.#explain('iovaToPhys', iova, undefined, t.compiled.granule, 1)
+    const hit = this.#lock === undefined || t.inCallback ? lookup(t, hi, lo) : this.#lockedLookup(this.#lock, hi, lo)
+    return hit ? join(found.hi, found.lo) : undefined
+  }
+
+  /**
+   * Translates many addresses: `out[i]` is the physical address of `iovas[i]`, 2^64 - 1 where nothing is mapped. `out` may be `iovas`.
+   * @returns number of addresses that are mapped
+   * @throws `EINVAL` when `out` is shorter, `ERANGE` when any address is outside the input addresses; nothing is written then
+   */
+  iovaToPhysMany(iovas: BigUint64Array, out: BigUint64Array): number {
+    const t = this.#live('iovaToPhysMany')
+    if (!(iovas instanceof BigUint64Array) || !(out instanceof BigUint64Array) || out.length < iovas.length)
+      throw new IoPgtableError('EINVAL', 'iovaToPhysMany', `out must be a BigUint64Array of at least ${iovas?.length} elements`, { value: Number(out?.length) })
+    return translateMany(t, iovas, out, (iova) => {
+      throw this.#explain('iovaToPhysMany', iova, undefined, t.compiled.granule, 1)
+    })
+  }
+
+  /** Every descriptor on the way of an address, level by level; the last one is a leaf where it is mapped. @throws `EINVAL`, `ERANGE` */
+  walk(iova: bigint): readonly (Decoded & EntryPlace)[] {
+    const t = this.#live('walk')
+    const wrong = explainRange(t.compiled, 'walk', iova, undefined, 1, 1)
+    if (wrong !== undefined) throw wrong
+    return walkAddress(this.geometry, this.roots, this.readMemory, iova)
+  }
+
+  /**
+   * Visits the leaves of a range that the device wrote to, whole leaves in order, and makes them clean unless `ReadDirty.NO_CLEAR` is set.
+   * What a TLB holds of a cleaned leaf must be invalidated: pass a gather and sync it.
+   * @throws `EINVAL` without dirty tracking in the configuration, and at a hole, after the leaves before it were visited
+   */
+  readAndClearDirty(iova: bigint, size: number, visit: (iova: bigint, pgsize: number) => void, flags: ReadDirtyFlags = 0, gather?: IotlbGather): void {
+    const t = this.#changing('readAndClearDirty')
+    const wrong = explainRange(t.compiled, 'readAndClearDirty', iova, undefined, size, t.compiled.granule)
+    if (wrong !== undefined) throw wrong
+    gather?.bind(t)
+    readAndClearDirty(t, iova, size, visit, flags, gather)
+  }
+
+  /** Bytes of table memory; tables that wait in a gather count until its sync. */
+  get tableBytes(): number {
+    return this.#tree.tableBytes
+  }
+
+  /** Reads the memory that the tables are in; for `walkTables(table.geometry, table.roots, table.readMemory, ...)`. */
+  readonly readMemory: ReadMemory = (paddr, byteLength) => {
+    const { words, base, size } = this.#live('readMemory').pool
+    const offset = paddr - base
+    if (offset < 0n || offset >= BigInt(size)) return undefined
+    return new Uint8Array(words.buffer, words.byteOffset + Number(offset), Math.min(byteLength, size - Number(offset)))
+  }
+
+  /** `flushAll`, then frees every table. @throws `ENODEV` when it is freed already, `EBUSY` from inside a callback, and what `flushAll` throws (then nothing is freed). */
+  free(): void {
+    const t = this.#changing('free')
+    t.call(() => t.tlb.flushAll())
+    if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
+    const tables: PtPtr[] = [...t.stranded]
+    t.forEachTable(t.root, t.rootWord, (table) => tables.push(table))
+    t.freeAll(tables)
+  }
+
+  /** `free`, and nothing for a table that is freed already. */
+  [Symbol.dispose](): void {
+    if (Atomics.load(this.#tree.state, STATE_STATUS) === LIVE) this.free()
+  }
+
+  #live(op: string): Tree {
+    const t = this.#tree
+    if (t.state[STATE_STATUS] !== LIVE) throw dead(op, this.format.FORMAT)
+    return t
+  }
+
+  #changing(op: string): Tree {
+    const t = this.#live(op)
+    if (t.inCallback) throw busy(op)
+    return t
+  }
+
+  #mapRun(plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, pgcount: number, prot: Prot): number {
+    const lock = this.#lock
+    if (lock === undefined) return mapRun(this.#tree, plan, hi, lo, pHi, pLo, pgcount, prot, this.#single)
+    return this.#lockedMap(lock, plan, hi, lo, pHi, pLo, pgcount, prot)
+  }
+
+  // Apart, since a closure's variables cost every call of the function that holds it.
+  #lockedMap(lock: RangeLock, plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, pgcount: number, prot: Prot): number {
+    return lock.hold('mapPages', join(hi, lo), plan.pgsize * pgcount, () => mapRun(this.#tree, plan, hi, lo, pHi, pLo, pgcount, prot, this.#single))
+  }
+
+  #lockedUnmap(lock: RangeLock, plan: LeafPlan, hi: number, lo: number, pgcount: number, gather: IotlbGather | undefined): number {
+    return lock.hold('unmapPages', join(hi, lo), plan.pgsize * pgcount, () => unmapRun(this.#tree, plan, hi, lo, pgcount, gather))
+  }
+
+  #lockedLookup(lock: RangeLock, hi: number, lo: number): boolean {
+    return lock.hold('iovaToPhys', join(hi, lo), 1, () => lookup(this.#tree, hi, lo))
+  }
+
+  /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
+  #expressible(plan: LeafPlan, prot: Prot): boolean {
+    if (plan.attrState[prot] === 1) return true
+    return isProt(prot) && plan.resolve(this.format, this.#config, prot)
+  }
+
+  #explain(op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError {
+    return explainPages(this.#tree.compiled, op, iova, paddr, pgsize, pgcount) ?? new IoPgtableError('EINVAL', op, `iova ${iova}: refused`, { value: iova })
+  }
+
+  #refuse(iova: bigint, paddr: bigint, pgsize: number, pgcount: number): MapResult {
+    return failed(0, this.#explain('mapPages', iova, paddr, pgsize, pgcount))
+  }
+
+  #mapError(iova: bigint, pgsize: number): IoPgtableError {
+    const t = this.#tree
+    if (t.mapStop === 'ENOMEM') return new IoPgtableError('ENOMEM', 'mapPages', `no memory for a table at iova ${hex(iova)}: ${t.allocError?.message}`, { value: iova, cause: t.allocError })
+    const error = new IoPgtableError('EEXIST', 'mapPages', `a mapping is in the way of ${hex(pgsize)} bytes at iova ${hex(iova)} (or of the run that starts there)`, { value: iova })
+    this.#onWarn?.(error)
+    return error
+  }
+
+  #warnPart(iova: bigint, pgsize: number): void {
+    this.#onWarn?.(new IoPgtableError('EINVAL', 'unmapPages', `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`, { value: iova }))
+  }
+}
+
+function failed(mapped: number, error: IoPgtableError): MapResult {
+  return { mapped, error }
+}
+
+function busy(op: string): IoPgtableError {
+  return new IoPgtableError('EBUSY', op, 'the table must not be changed from inside its own callback')
+}
+
+function dead(op: string, format: string): IoPgtableError {
+  return new IoPgtableError('ENODEV', op, `the ${format} table is freed`)
+}

@@ -1,0 +1,140 @@
+/** Mapping: one run of equal pages, table by table. */
+import type { HotNode, LeafPlan } from './compile.ts'
+import { fill32, fill64 } from './hot.ts'
+import { advanceHi, advanceLo, join } from './lanes.ts'
+import { NO_MEMORY, slotIndex, type Tree } from './tree.ts'
+
+/**
+ * Maps `count` pages of the plan's size. Addresses are lanes, aligned and in range.
+ * @param single end at a table's end, as one kernel call does
+ * @returns pages mapped; fewer than asked when `t.mapStop` says why, or by `single`
+ */
+export function mapRun(
+  t: Tree,
+  plan: LeafPlan,
+  iovaHi: number,
+  iovaLo: number,
+  paddrHi: number,
+  paddrLo: number,
+  count: number,
+  prot: number,
+  single: boolean,
+): number {
+  const node = plan.node
+  let hi = iovaHi
+  let lo = iovaLo
+  let pHi = paddrHi
+  let pLo = paddrLo
+  let left = count
+  t.mapStop = ''
+  for (;;) {
+    const table = t.tableFor(node, hi, lo)
+    if (table < 0) {
+      t.mapStop = table === NO_MEMORY ? 'ENOMEM' : 'EEXIST'
+      return count - left
+    }
+    const index = slotIndex(node, hi, lo)
+    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
+    if (left < n) n = left
+    const at = (table + (index << node.entryLg)) | 0
+    let free = n
+    if (t.emptyPrefix(node, at, n << plan.slotsLg) !== n << plan.slotsLg) free = clearWay(t, plan, at, n, join(hi, lo))
+    if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
+    left -= free
+    if (free < n) {
+      t.mapStop = 'EEXIST'
+      return count - left
+    }
+    if (left === 0 || single) return count - left
+    const bytes = n * plan.pgsize
+    hi = advanceHi(hi, lo, bytes)
+    lo = advanceLo(lo, bytes)
+    pHi = advanceHi(pHi, pLo, bytes)
+    pLo = advanceLo(pLo, bytes)
+  }
+}
+
+/** Writes `n` mappings from word `at` on, and syncs them. Runs end where the low lane of the address would carry. */
+function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: number, paddrLo: number, prot: number): void {
+  const words = ((n << plan.slotsLg) << plan.node.entryLg) | 0
+  const attrLo = plan.attrLo[prot]!
+  const attrHi = plan.attrHi[prot]!
+  let hi = paddrHi
+  let lo = paddrLo
+  let left = n
+  let word = at
+  for (;;) {
+    const room = plan.stepLo === 0 ? 1 : (((plan.windowMask & ~lo) >>> plan.stepLg) + 1) | 0
+    const k = left < room ? left : room
+    if (plan.plain) fillRun(t.words, plan, word, k, attrLo | (lo & plan.addressLo), attrHi | (hi & plan.addressHi))
+    else fillRun(t.words, plan, word, k, attrLo | encodeLane(plan, 0, hi, lo), attrHi | encodeLane(plan, 1, hi, lo))
+    left -= k
+    if (left === 0) break
+    word += (k << plan.slotsLg) << plan.node.entryLg
+    hi = advanceHi(hi, lo, k * plan.pgsize)
+    lo = advanceLo(lo, k * plan.pgsize)
+  }
+  if (t.pool.sync !== undefined) t.synced(at, words)
+}
+
+function fillRun(words: Int32Array, plan: LeafPlan, at: number, n: number, lo: number, hi: number): void {
+  if (plan.slots > 1) fillRepeated(words, plan, at, n, lo, hi)
+  else if (plan.node.entryLg === 1) fill64(words, at, n, lo, hi, plan.stepLo)
+  else fill32(words, at, n, lo, plan.stepLo)
+}
+
+/** Every mapping takes `slots` equal entries. */
+function fillRepeated(words: Int32Array, plan: LeafPlan, at: number, n: number, lo: number, hi: number): void {
+  const stride = plan.slots << plan.node.entryLg
+  let d = lo
+  for (let i = 0; i < n; i++) {
+    if (plan.node.entryLg === 1) fill64(words, at + i * stride, plan.slots, d, hi, 0)
+    else fill32(words, at + i * stride, plan.slots, d, 0)
+    d = (d + plan.stepLo) | 0
+  }
+}
+
+/** One lane of an address whose bits are moved in the descriptor. */
+function encodeLane(plan: LeafPlan, lane: number, hi: number, lo: number): number {
+  const pieces = plan.pieces
+  let raw = 0
+  for (let i = 0; i < pieces.length; i += 5) {
+    if (pieces[i] !== lane) continue
+    const from = pieces[i + 3] === 0 ? lo : hi
+    raw |= ((from >>> pieces[i + 4]!) & pieces[i + 2]!) << pieces[i + 1]!
+  }
+  return raw
+}
+
+/**
+ * What a run of `n` mappings meets, where not all entries are empty: empty tables are replaced and freed, anything else is in the way.
+ * By policy the run is checked as a whole, so that nothing is written on a conflict, or mapping by mapping.
+ * @returns how many mappings may be written
+ */
+function clearWay(t: Tree, plan: LeafPlan, at: number, n: number, iova: bigint): number {
+  const step = t.compiled.policy.conflict === 'entry' ? 1 : n
+  for (let done = 0; done < n; done += step) {
+    const from = done << plan.slotsLg
+    const slots = step << plan.slotsLg
+    if (!replaceable(t, plan.node, at, from, slots)) return done
+    replaceTables(t, plan, at, from, slots, iova)
+  }
+  return n
+}
+
+function replaceable(t: Tree, node: HotNode, at: number, from: number, slots: number): boolean {
+  for (let slot = from; slot < from + slots; slot++) {
+    const word = at + (slot << node.entryLg)
+    if ((t.words[word]! & node.emptyMask) === node.emptyValue) continue
+    if (node.child === undefined || t.compiled.policy.freeTables === 'never' || !t.isTable(node, word)) return false
+    if (t.hasLeaves(node.child, t.tableOf(node, word))) return false
+  }
+  return true
+}
+
+function replaceTables(t: Tree, plan: LeafPlan, at: number, from: number, slots: number, iova: bigint): void {
+  for (let slot = from; slot < from + slots; slot++) {
+    const word = at + (slot << plan.node.entryLg)
+    if (t.isTable(plan.node, word)) t.removeTable(plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), undefined)
+  }
+}

@@ -1,0 +1,99 @@
+/** Translation: the software walk of the engine's own tables. */
+import { inWindow } from './arguments.ts'
+import type { HotNode, LeafPlan } from './compile.ts'
+import { decode, entrySpan } from './decode.ts'
+import { lanes, split } from './lanes.ts'
+import { BLOCKED, slotIndex, type Tree } from './tree.ts'
+
+/** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
+export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
+
+/** Translates an address in range into {@link found}; false where nothing is mapped. */
+export function lookup(t: Tree, hi: number, lo: number): boolean {
+  const table = t.findTable(t.last, hi, lo)
+  if (table >= 0) return leafAddress(t, t.last, table + (slotIndex(t.last, hi, lo) << t.last.entryLg), hi, lo)
+  return table === BLOCKED && lookupBlock(t, hi, lo)
+}
+
+/** A leaf above the last node is on the way. */
+function lookupBlock(t: Tree, hi: number, lo: number): boolean {
+  let table = t.rootWord
+  for (let node = t.root; ; ) {
+    const at = table + (slotIndex(node, hi, lo) << node.entryLg)
+    if (!t.isTable(node, at) || node.child === undefined) return leafAddress(t, node, at, hi, lo)
+    table = t.tableOf(node, at)
+    node = node.child
+  }
+}
+
+function leafAddress(t: Tree, node: HotNode, at: number, hi: number, lo: number): boolean {
+  const d = t.words[at]!
+  if ((d & node.emptyMask) === node.emptyValue) return false
+  const leaves = node.leaves
+  for (let i = 0; i < leaves.length; i++) {
+    const plan = leaves[i]!
+    if (!plan.simple || (d & plan.matchMask) !== plan.matchValue) continue
+    resolve(plan, d, node.entryLg === 1 ? t.words[at + 1]! : 0, hi, lo)
+    return true
+  }
+  return decodeLeaf(t, node, at, hi, lo)
+}
+
+function resolve(plan: LeafPlan, d: number, high: number, hi: number, lo: number): void {
+  let aHi = high & plan.addressHi
+  let aLo = d & plan.addressLo
+  if (!plan.plain) {
+    aHi = decodeLane(plan, 1, high, d)
+    aLo = decodeLane(plan, 0, high, d)
+  }
+  found.hi = (aHi & ~plan.keepHi) | (hi & plan.keepHi)
+  found.lo = (aLo & ~plan.keepLo) | (lo & plan.keepLo)
+}
+
+function decodeLane(plan: LeafPlan, lane: number, high: number, d: number): number {
+  const pieces = plan.pieces
+  let address = 0
+  for (let i = 0; i < pieces.length; i += 5) {
+    if (pieces[i + 3] !== lane) continue
+    const from = pieces[i] === 0 ? d : high
+    address |= ((from >>> pieces[i + 1]!) & pieces[i + 2]!) << pieces[i + 4]!
+  }
+  return address
+}
+
+/** An entry that the masks cannot tell: somebody else may have written it. */
+function decodeLeaf(t: Tree, node: HotNode, at: number, hi: number, lo: number): boolean {
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
+  if (entry.type !== 'leaf') return false
+  const offset = BigInt(entrySpan(node.node, entry.size)) - 1n
+  split(offset, entry.paddr)
+  const keepLo = lanes[0]!
+  const keepHi = lanes[1]!
+  found.lo = lanes[2]! | (lo & keepLo)
+  found.hi = lanes[3]! | (hi & keepHi)
+  return true
+}
+
+const NONE = 2n ** 64n - 1n
+
+/** Translates many addresses; see `IoPageTable.iovaToPhysMany`. `refuse` throws for an address out of range. */
+export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Array, refuse: (iova: bigint) => void): number {
+  const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
+  const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
+  const outside = firstOutside(t, from)
+  if (outside < iovas.length) refuse(iovas[outside] ?? NONE)
+  let hits = 0
+  for (let i = 0; i < from.length; i = (i + 2) | 0) {
+    const hit = lookup(t, from[i + 1]!, from[i]!)
+    to[i] = hit ? found.lo : -1
+    to[i + 1] = hit ? found.hi : -1
+    if (hit) hits++
+  }
+  return hits
+}
+
+/** The index of the first address that is not in the input window, or their number. */
+function firstOutside(t: Tree, from: Int32Array): number {
+  for (let i = 0; i < from.length; i = (i + 2) | 0) if (!inWindow(t.compiled, from[i + 1]!, from[i]!)) return i >> 1
+  return from.length >> 1
+}

@@ -1,0 +1,353 @@
+/** The tables of one IoPageTable: walking, growing and pruning the tree. Shared by mapping, unmapping and translation. */
+import { GENERATION, type PtFreeList, type PtPool, type PtPtr } from '@io-pgtable/pt-allocator'
+import { type Compiled, type HotNode, type LeafPlan, tableRaw } from './compile.ts'
+import { decode, kindOf } from './decode.ts'
+import { IoPgtableError } from './errors.ts'
+import type { TlbFlushOps } from './flush.ts'
+import type { GatherOwner, IotlbGather } from './gather.ts'
+import { clear64, fill32, prefix32, prefix64 } from './hot.ts'
+
+/** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
+export const EMPTY = -1
+export const BLOCKED = -2
+export const NO_MEMORY = -3
+
+/** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
+export const STATE_STATUS = 0
+export const STATE_ROOT = 1
+export const STATE_UNITS = 2
+export const STATE_WORDS = 16
+
+export const LIVE = 0
+export const DEAD = 1
+const UNIT = 64
+
+/** Entries of the walk cache, four words each: the table's first address (two lanes), its word index, the generation it was seen in. */
+const CACHE_ENTRIES = 1024
+
+export class Tree implements GatherOwner {
+  readonly pool: PtPool
+  readonly words: Int32Array
+  readonly meta: Int32Array
+  readonly baseLo: number
+  readonly compiled: Compiled
+  readonly root: HotNode
+  readonly rootWord: number
+  readonly last: HotNode
+  /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
+  readonly spanLg: number
+  readonly spanMask: number
+  readonly state: Int32Array
+  readonly owner: number
+  readonly tlb: TlbFlushOps
+  /** A callback of the driver is running. */
+  inCallback = false
+  /** Tables whose flush failed: they stay allocated until the table is freed. */
+  readonly stranded: PtPtr[] = []
+  /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
+  mapStop: '' | 'EEXIST' | 'ENOMEM' = ''
+  /** Whether the last unmap run ended at a part of a larger leaf, not at a hole. */
+  stoppedAtLeaf = false
+  /** Why the allocator had no memory, when it had none. */
+  allocError: IoPgtableError | undefined = undefined
+  #cache: Int32Array | undefined
+
+  constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
+    this.pool = pool
+    this.words = pool.words
+    this.meta = pool.meta
+    this.baseLo = Number(BigInt.asIntN(32, pool.base))
+    this.compiled = compiled
+    this.root = compiled.root
+    this.rootWord = state[STATE_ROOT] ?? 0
+    this.last = compiled.last
+    const spanLg = compiled.last.shift + compiled.last.node.bits
+    this.spanLg = compiled.root === compiled.last || spanLg > 31 ? 0 : spanLg
+    this.spanMask = (2 ** this.spanLg - 1) | 0
+    this.state = state
+    this.owner = owner
+    this.tlb = tlb
+  }
+
+  /** The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. */
+  tableFor(target: HotNode, hi: number, lo: number): number {
+    if (target === this.last) {
+      const cached = this.cached(hi, lo)
+      if (cached >= 0) return cached
+    }
+    let node = this.root
+    let table = this.rootWord
+    while (node !== target) {
+      const child = node.child
+      if (child === undefined) return BLOCKED
+      const at = table + (slotIndex(node, hi, lo) << node.entryLg)
+      const d = this.words[at]!
+      if ((d & node.emptyMask) === node.emptyValue) {
+        table = this.install(node, child, at)
+        if (table < 0) return table
+      } else if ((d & node.tableMask) !== node.tableValue) return BLOCKED
+      else table = this.tableOf(node, at)
+      node = child
+    }
+    if (target === this.last) this.remember(hi, lo, table)
+    return table
+  }
+
+  /** The word index of the table of `target` that translates the address, or EMPTY or BLOCKED where the way ends before it. */
+  findTable(target: HotNode, hi: number, lo: number): number {
+    if (target === this.last) {
+      const cached = this.cached(hi, lo)
+      if (cached >= 0) return cached
+    }
+    let node = this.root
+    let table = this.rootWord
+    while (node !== target) {
+      const at = table + (slotIndex(node, hi, lo) << node.entryLg)
+      const d = this.words[at]!
+      if ((d & node.emptyMask) === node.emptyValue) return EMPTY
+      if ((d & node.tableMask) !== node.tableValue || node.child === undefined) return BLOCKED
+      table = this.tableOf(node, at)
+      node = node.child
+    }
+    if (target === this.last) this.remember(hi, lo, table)
+    return table
+  }
+
+  /** The word index of the table that the entry at `at` points to. The pool is at most 4 GiB: the low lane of the address tells. */
+  tableOf(node: HotNode, at: number): number {
+    let low = ((this.words[at]! & node.fromLoMask) << node.fromLoLeft) >>> node.fromLoRight
+    if (node.fromHiMask !== 0) low |= ((this.words[at + 1]! & node.fromHiMask) << node.fromHiLeft) >>> node.fromHiRight
+    return (low - this.baseLo) >>> 2
+  }
+
+  /** The cached table of the last node for the address, or EMPTY. A tag holds all address bits above the table's span: it proves the range. */
+  cached(hi: number, lo: number): number {
+    const cache = this.#cache
+    if (cache === undefined) return EMPTY
+    const i = this.#cacheIndex(hi, lo)
+    const hit = cache[i] === (lo & ~this.spanMask) && cache[i + 1] === hi && cache[i + 3] === this.meta[GENERATION]
+    return hit ? cache[i + 2]! : EMPTY
+  }
+
+  remember(hi: number, lo: number, table: number): void {
+    if (this.spanLg === 0) return
+    const cache = (this.#cache ??= emptyCache())
+    const i = this.#cacheIndex(hi, lo)
+    cache[i] = lo & ~this.spanMask
+    cache[i + 1] = hi
+    cache[i + 2] = table
+    cache[i + 3] = this.meta[GENERATION]!
+  }
+
+  #cacheIndex(hi: number, lo: number): number {
+    return (((lo >>> this.spanLg) | (hi << (32 - this.spanLg))) & (CACHE_ENTRIES - 1)) << 2
+  }
+
+  /** Makes the child table of the empty entry at `at` and installs it; another worker that was first wins. */
+  install(node: HotNode, child: HotNode, at: number): number {
+    const expected = this.rawAt(node, at)
+    const made = this.alloc(child)
+    if (made === undefined) return NO_MEMORY
+    const raw = tableRaw(node, this.pool.physOf(made))
+    if (this.exchange(node, at, expected, raw)) {
+      this.synced(at, 1 << node.entryLg)
+      return made >>> 2
+    }
+    this.#account(-tableAlloc(child))
+    this.pool.free(made)
+    const now = this.words[at]!
+    return (now & node.tableMask) === node.tableValue && (now & node.emptyMask) !== node.emptyValue ? this.tableOf(node, at) : BLOCKED
+  }
+
+  /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
+  alloc(node: HotNode): PtPtr | undefined {
+    const bytes = tableAlloc(node)
+    const below = this.compiled.geometry.tablesBelow
+    const ptr = this.#tryAlloc(bytes, below)
+    if (ptr === undefined) return undefined
+    this.#account(bytes)
+    const at = ptr >>> 2
+    if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
+    this.synced(at, bytes / 4)
+    return ptr
+  }
+
+  /** The allocator may call its `onPressure` hook: changing this table from there is refused. */
+  #tryAlloc(bytes: number, below: bigint | undefined): PtPtr | undefined {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      return this.pool.alloc(bytes, below === undefined ? { owner: this.owner } : { owner: this.owner, below })
+    } catch (error) {
+      if (!(error instanceof IoPgtableError) || error.code !== 'ENOMEM') throw error
+      this.allocError = error
+      return undefined
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  exchange(node: HotNode, at: number, expected: bigint, raw: bigint): boolean {
+    if (node.entryLg === 0) return Atomics.compareExchange(this.words, at, Number(BigInt.asIntN(32, expected)), Number(BigInt.asIntN(32, raw))) === Number(BigInt.asIntN(32, expected))
+    const want = BigInt.asIntN(64, expected)
+    return Atomics.compareExchange(this.pool.cells, at >> 1, want, BigInt.asIntN(64, raw)) === want
+  }
+
+  /** The raw descriptor at a word index: cold. */
+  rawAt(node: HotNode, at: number): bigint {
+    if (node.entryLg === 0) return BigInt(this.words[at]! >>> 0)
+    return BigInt.asUintN(64, this.pool.cells[at >> 1]!)
+  }
+
+  /** Tells a walker's memory about `count` words. */
+  synced(at: number, count: number): void {
+    if (this.pool.sync !== undefined) this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
+  }
+
+  /** Clears `n` entries and syncs them. */
+  clear(node: HotNode, at: number, n: number): void {
+    if (node.entryLg === 1) clear64(this.words, at, n, node.emptyLo, node.emptyHi)
+    else fill32(this.words, at, n, node.emptyLo, 0)
+    if (this.pool.sync !== undefined) this.synced(at, n << node.entryLg)
+  }
+
+  /** How many of the `n` entries are empty before the first that is not. */
+  emptyPrefix(node: HotNode, at: number, n: number): number {
+    if (node.entryLg === 1) return prefix64(this.words, at, n, node.emptyMask, node.emptyValue)
+    return prefix32(this.words, at, n, node.emptyMask, node.emptyValue)
+  }
+
+  isTable(node: HotNode, at: number): boolean {
+    const d = this.words[at]!
+    return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue
+  }
+
+  /** Whether any entry of the table, or of the tables below it, translates (or is not a table of ours). */
+  hasLeaves(node: HotNode, table: number): boolean {
+    const n = 2 ** node.node.bits
+    for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
+      const at = table + (i << node.entryLg)
+      if ((this.words[at]! & node.emptyMask) === node.emptyValue) continue
+      if (!this.isTable(node, at) || node.child === undefined || this.hasLeaves(node.child, this.tableOf(node, at))) return true
+    }
+    return false
+  }
+
+  /** Calls `take` with the table and every table below it. */
+  forEachTable(node: HotNode, table: number, take: (table: PtPtr) => void): void {
+    take((table * 4) as PtPtr)
+    if (node.child === undefined) return
+    const n = 2 ** node.node.bits
+    for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
+      const at = table + (i << node.entryLg)
+      if (this.isTable(node, at)) this.forEachTable(node.child, this.tableOf(node, at), take)
+    }
+  }
+
+  /**
+   * Takes the table in the entry at `at` out of the tree: clear, sync, flush, free. With a gather its memory waits for the sync. Should
+   * the driver's `flushWalk` throw, the memory is kept (a walker may still be in it) until the whole table is freed.
+   */
+  removeTable(node: HotNode, at: number, iova: bigint, gather: IotlbGather | undefined): void {
+    const child = node.child
+    if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
+    const table = this.tableOf(node, at)
+    this.clear(node, at, 1)
+    this.pool.bumpGeneration()
+    const tables: PtPtr[] = []
+    this.forEachTable(child, table, (ptr) => tables.push(ptr))
+    if (gather !== undefined) {
+      for (const ptr of tables) gather.defer(ptr)
+      this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+      return
+    }
+    try {
+      this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+    } catch (error) {
+      this.stranded.push(...tables)
+      throw error
+    }
+    this.freeAll(tables)
+  }
+
+  /** Runs a callback of the driver; changes of this table from inside it are refused. */
+  call(callback: () => void): void {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      callback()
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  freeAll(tables: readonly PtPtr[]): void {
+    const list = this.newFreeList()
+    for (const ptr of tables) list.add(ptr)
+    this.freed(list)
+  }
+
+  newFreeList(): PtFreeList {
+    return this.pool.freeList()
+  }
+
+  syncGather(gather: IotlbGather): void {
+    if (this.tlb.sync !== undefined) this.call(() => this.tlb.sync?.(gather))
+  }
+
+  freed(list: PtFreeList): void {
+    this.#account(-list.bytes)
+    list.putBack()
+  }
+
+  get tableBytes(): number {
+    return Atomics.load(this.state, STATE_UNITS) * UNIT
+  }
+
+  #account(bytes: number): void {
+    Atomics.add(this.state, STATE_UNITS, bytes / UNIT)
+  }
+
+  /** Whether the entry is a leaf that lies in one mapping of `plan`, cold: somebody else may have written it. */
+  isLeafWithin(plan: LeafPlan, at: number): boolean {
+    const entry = decode(this.compiled.geometry, plan.node.node, this.rawAt(plan.node, at))
+    return entry.type === 'leaf' && entry.size.pgsize <= plan.pgsize
+  }
+
+  isEmpty(node: HotNode, at: number): boolean {
+    return kindOf(node.node, this.rawAt(node, at)).type === 'empty'
+  }
+}
+
+/** The index of the address in a table of `node`. */
+export function slotIndex(node: HotNode, hi: number, lo: number): number {
+  const shift = node.shift
+  if (shift >= 32) return (hi >>> (shift - 32)) & node.indexMask
+  return ((lo >>> shift) | ((hi << 1) << (31 - shift))) & node.indexMask
+}
+
+/** No address has the tag of an unused entry: its low bits are set. */
+function emptyCache(): Int32Array {
+  return new Int32Array(CACHE_ENTRIES * 4).fill(1)
+}
+
+/** Allocates the root table, filled with empty entries and synced, and enters it into the state. @throws `ENOMEM` */
+export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number): PtPtr {
+  const { node, emptyLo, emptyHi, entryLg } = compiled.root
+  const below = compiled.geometry.tablesBelow
+  const bytes = tableAlloc(compiled.root)
+  const root = pool.alloc(bytes, { owner, ...(below !== undefined && { below }) })
+  if (node.empty !== 0n) {
+    if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
+    else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
+  }
+  pool.sync?.(pool.physOf(root), node.tableBytes)
+  state[STATE_ROOT] = root >>> 2
+  state[STATE_UNITS] = bytes / UNIT
+  return root
+}
+
+/** What a table is asked from the allocator with: blocks are aligned to their size. */
+function tableAlloc(node: HotNode): number {
+  return Math.max(node.node.tableBytes, node.node.align ?? 0)
+}

@@ -1,0 +1,119 @@
+/** Unmapping: any run of consecutive mappings, whatever calls made them. */
+import type { LeafPlan } from './compile.ts'
+import type { IotlbGather } from './gather.ts'
+import { prefix32, prefix64 } from './hot.ts'
+import { advanceHi, advanceLo, join } from './lanes.ts'
+import { BLOCKED, slotIndex, type Tree } from './tree.ts'
+
+/**
+ * Unmaps up to `count` mappings of the plan's size; a slot that holds a table is taken down whole and counted whole.
+ * @returns how many, up to the first hole or, with `t.stoppedAtLeaf` set, the first part of a larger leaf
+ */
+export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number, count: number, gather: IotlbGather | undefined): number {
+  const node = plan.node
+  let hi = iovaHi
+  let lo = iovaLo
+  let left = count
+  t.stoppedAtLeaf = false
+  for (;;) {
+    const table = t.findTable(node, hi, lo)
+    if (table < 0) {
+      t.stoppedAtLeaf = table === BLOCKED
+      return count - left
+    }
+    const index = slotIndex(node, hi, lo)
+    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
+    if (left < n) n = left
+    const at = (table + (index << node.entryLg)) | 0
+    const slots = n << plan.slotsLg
+    if (plan.simple && leafPrefix(t, plan, at, slots) === slots) {
+      t.clear(node, at, slots)
+      reportPages(t, plan, hi, lo, slots, gather)
+    } else {
+      const whole = unmapMixed(t, plan, at, n, hi, lo, gather)
+      if (whole < n) return count - left + whole
+    }
+    left -= n
+    if (left === 0) return count
+    hi = advanceHi(hi, lo, n * plan.pgsize)
+    lo = advanceLo(lo, n * plan.pgsize)
+  }
+}
+
+function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
+  if (plan.node.entryLg === 1) return prefix64(t.words, at, slots, plan.matchMask, plan.matchValue)
+  return prefix32(t.words, at, slots, plan.matchMask, plan.matchValue)
+}
+
+/** A run that is not made of equal leaves: with tables, smaller leaves of the same node, or an end. Returns the mappings taken down. */
+function unmapMixed(t: Tree, plan: LeafPlan, at: number, n: number, hi: number, lo: number, gather: IotlbGather | undefined): number {
+  let whole = 0
+  while (whole < n && isWhole(t, plan, at + ((whole << plan.slotsLg) << plan.node.entryLg))) whole++
+  const slots = whole << plan.slotsLg
+  if (slots === 0) return 0
+  if (t.compiled.policy.flushOrder === 'walks-first') {
+    removeTables(t, plan, at, slots, join(hi, lo), gather)
+    t.clear(plan.node, at, slots)
+    reportPages(t, plan, hi, lo, slots, gather)
+  } else clearInOrder(t, plan, at, slots, hi, lo, gather)
+  return whole
+}
+
+/** Whether all entries of one mapping's place hold something that an unmap of this size may take down. */
+function isWhole(t: Tree, plan: LeafPlan, at: number): boolean {
+  for (let slot = 0; slot < plan.slots; slot++) {
+    const word = at + (slot << plan.node.entryLg)
+    if (t.isTable(plan.node, word)) {
+      if (t.compiled.policy.freeTables === 'never') return false
+    } else if (!t.isLeafWithin(plan, word)) {
+      t.stoppedAtLeaf = !t.isEmpty(plan.node, word)
+      return false
+    }
+  }
+  return true
+}
+
+function removeTables(t: Tree, plan: LeafPlan, at: number, slots: number, iova: bigint, gather: IotlbGather | undefined): void {
+  for (let slot = 0; slot < slots; slot++) {
+    const word = at + (slot << plan.node.entryLg)
+    if (t.isTable(plan.node, word)) t.removeTable(plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), gather)
+  }
+}
+
+/** Leaves are cleared and reported in runs, tables one by one, in the order of their slots. */
+function clearInOrder(t: Tree, plan: LeafPlan, at: number, slots: number, hi: number, lo: number, gather: IotlbGather | undefined): void {
+  const node = plan.node
+  for (let slot = 0; slot < slots; ) {
+    const word = at + (slot << node.entryLg)
+    const bytes = slot * plan.slotBytes
+    const slotHi = advanceHi(hi, lo, bytes)
+    const slotLo = advanceLo(lo, bytes)
+    if (t.isTable(node, word)) {
+      t.removeTable(node, word, join(slotHi, slotLo), gather)
+      slot++
+      continue
+    }
+    let end = slot + 1
+    while (end < slots && !t.isTable(node, at + (end << node.entryLg))) end++
+    t.clear(node, word, end - slot)
+    reportPages(t, plan, slotHi, slotLo, end - slot, gather)
+    slot = end
+  }
+}
+
+/** Tells the driver, or the gather itself where the driver has no `addPages`, about `slots` entries from the address on. */
+function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
+  if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
+  const iova = join(hi, lo)
+  if (t.tlb.addPages === undefined) {
+    gather?.addRange(iova, plan.slotBytes, slots)
+    return
+  }
+  const outer = t.inCallback
+  t.inCallback = true
+  try {
+    t.tlb.addPages(gather, iova, plan.slotBytes, slots)
+  } finally {
+    t.inCallback = outer
+  }
+}
