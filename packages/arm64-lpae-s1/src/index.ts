@@ -99,7 +99,10 @@ const LEAF_FIELDS: readonly Field[] = [
     section: 'D8.4.1',
     values: { 0: 'privileged read/write', 1: 'read/write', 2: 'privileged read-only', 3: 'read-only' },
   }),
-  field('SH', 9, 8, 'shareability', { section: 'D8.6.2', values: { 0: 'non-shareable', 1: 'reserved', 2: 'outer shareable', 3: 'inner shareable' } }),
+  field('SH', 9, 8, 'shareability', {
+    section: 'D8.6.2',
+    values: { 0: 'non-shareable', 1: 'reserved', 2: 'outer shareable', 3: 'inner shareable' },
+  }),
   field('AF', 10, 10, 'access flag', { section: 'D8.5.1', values: { 0: 'an access faults', 1: 'accessed' } }),
   field('nG', 11, 11, 'not global: tagged with the ASID', { section: 'D8.16.3', values: { 0: 'global', 1: 'of this ASID' } }),
   field('GP', 50, 50, 'guarded page (FEAT_BTI)', { section: 'D8.4.7' }),
@@ -110,7 +113,9 @@ const LEAF_FIELDS: readonly Field[] = [
   field('Software', 58, 55, 'for software', { section: 'D8.3.2' }),
   field('PBHA', 62, 59, 'page-based hardware attributes', { section: 'D8.3.2' }),
 ]
-const BLOCK_ONLY: readonly Field[] = [field('nT', 16, 16, 'block translation entry: not to be cached as one (FEAT_BBM)', { section: 'D8.7.2' })]
+const BLOCK_ONLY: readonly Field[] = [
+  field('nT', 16, 16, 'block translation entry: not to be cached as one (FEAT_BBM)', { section: 'D8.7.2' }),
+]
 const TABLE_FIELDS: readonly Field[] = [
   field('Software', 58, 51, 'ignored by hardware; bit 55 marks a table that was synced', { section: 'D8.3.1' }),
   field('PXNTable', 59, 59, 'privileged execute-never for everything below', { section: 'D8.4.3' }),
@@ -131,7 +136,12 @@ const CONTIGUOUS_SLOTS: Readonly<Record<number, Readonly<Record<number, number>>
 }
 
 function addressPieces(shift: number, pa52: boolean): readonly Piece[] {
-  return pa52 ? [[47, shift, shift], [15, 12, 48]] : [[47, shift, shift]]
+  return pa52
+    ? [
+        [47, shift, shift],
+        [15, 12, 48],
+      ]
+    : [[47, shift, shift]]
 }
 
 function nodeAt(params: ArmLpaeS1Params, level: number, startLevel: number): LevelNode {
@@ -140,7 +150,17 @@ function nodeAt(params: ArmLpaeS1Params, level: number, startLevel: number): Lev
   const shift = page + (3 - level) * (page - 3)
   const bits = level === startLevel ? ias - shift : page - 3
   const tableBytes = level === startLevel ? Math.max(64, 8 * 2 ** bits) : granule
-  return { id: `L${level}`, level, name: `level ${level}`, shift, bits, entryBytes: 8, tableBytes, empty: 0n, kinds: kindsAt(params, level, shift, granule === SZ_64K && oas > 48) }
+  return {
+    id: `L${level}`,
+    level,
+    name: `level ${level}`,
+    shift,
+    bits,
+    entryBytes: 8,
+    tableBytes,
+    empty: 0n,
+    kinds: kindsAt(params, level, shift, granule === SZ_64K && oas > 48),
+  }
 }
 
 function kindsAt({ granule }: ArmLpaeS1Params, level: number, shift: number, pa52: boolean): readonly Kind[] {
@@ -152,10 +172,30 @@ function kindsAt({ granule }: ArmLpaeS1Params, level: number, shift: number, pa5
     return [empty, page, { type: 'invalid', name: 'reserved', match: when(3n, 1n), fields: [] }]
   }
   const child = `L${level + 1}`
-  const table: TableKind = { type: 'table', name: 'table', match: when(3n, 3n), set: 3n, address: addressPieces(Math.log2(granule), pa52), child, fields: TABLE_FIELDS }
+  const table: TableKind = {
+    type: 'table',
+    name: 'table',
+    match: when(3n, 3n),
+    set: 3n,
+    address: addressPieces(Math.log2(granule), pa52),
+    child,
+    fields: TABLE_FIELDS,
+  }
   const blocks = BLOCK_LEVELS[granule]?.includes(level) && (granule !== SZ_64K || level !== 1 || pa52)
   if (!blocks) return [empty, table, { type: 'invalid', name: 'reserved', match: when(3n, 1n), fields: [] }]
-  return [empty, table, { type: 'leaf', name: 'block', match: when(3n, 1n), set: 1n | AF, address, sizes, fields: [...LEAF_FIELDS, ...(pa52 ? [] : BLOCK_ONLY)] }]
+  return [
+    empty,
+    table,
+    {
+      type: 'leaf',
+      name: 'block',
+      match: when(3n, 1n),
+      set: 1n | AF,
+      address,
+      sizes,
+      fields: [...LEAF_FIELDS, ...(pa52 ? [] : BLOCK_ONLY)],
+    },
+  ]
 }
 
 function leafSizes(granule: number, level: number, shift: number): readonly LeafSize[] {
@@ -196,7 +236,8 @@ function configure(request: ArmLpaeS1Config): Agreed<ArmLpaeS1Config> {
   const least = granule === SZ_64K ? 17 : 16
   if (ias < least) throw configError('arm64-lpae-s1', 'ias', ias, `at least ${least} with this granule`)
   if (codeOf(IPS, oas) === undefined) throw configError('arm64-lpae-s1', 'oas', oas, `one of ${Object.values(IPS).join(', ')} expected`)
-  if (quirks.includes('ARM_OUTER_WBWA') && coherentWalk) throw configError('arm64-lpae-s1', 'quirk', 'ARM_OUTER_WBWA', 'only with coherentWalk: false')
+  if (quirks.includes('ARM_OUTER_WBWA') && coherentWalk)
+    throw configError('arm64-lpae-s1', 'quirk', 'ARM_OUTER_WBWA', 'only with coherentWalk: false')
   return { pgsizeBitmap: bitmap, ias, oas, quirks, coherentWalk, cpuPageSize }
 }
 
@@ -205,11 +246,24 @@ function geometry(params: ArmLpaeS1Params): Geometry {
   const startLevel = 4 - Math.ceil((params.ias - page) / (page - 3))
   const nodes: LevelNode[] = []
   for (let level = startLevel; level <= 3; level++) nodes.push(nodeAt(params, level, startLevel))
-  return { nodes, top: `L${startLevel}`, ias: params.ias, oas: params.oas, window: params.ttbr1 ? 'top' : 'low', tablesBelow: 1n << BigInt(params.oas) }
+  return {
+    nodes,
+    top: `L${startLevel}`,
+    ias: params.ias,
+    oas: params.oas,
+    window: params.ttbr1 ? 'top' : 'low',
+    tablesBelow: 1n << BigInt(params.oas),
+  }
 }
 
 function policy(config: Agreed<ArmLpaeS1Config>): Policy {
-  const base: Policy = { conflict: 'table', partialUnmap: 'refuse', freeTables: 'slot', flushOrder: 'walks-first', addPagesWithoutGather: false }
+  const base: Policy = {
+    conflict: 'table',
+    partialUnmap: 'refuse',
+    freeTables: 'slot',
+    flushOrder: 'walks-first',
+    addPagesWithoutGather: false,
+  }
   // A leaf is dirty once hardware, or we, made it writable: DBM set and AP[2] clear. Cleaning sets AP[2].
   if (!config.quirks.includes('ARM_HD')) return base
   return { ...base, dirty: { dirty: when(DBM | AP_RDONLY, DBM), clear: 0n, set: AP_RDONLY } }
@@ -300,6 +354,9 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
     { name: '4K, TTBR1', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48, quirks: ['ARM_TTBR1'] } },
     { name: '4K, non-secure', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48, quirks: ['ARM_NS'] } },
     { name: '4K, dirty tracking', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48, quirks: ['ARM_HD'] } },
-    { name: '4K, outer write-back walks', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48, quirks: ['ARM_OUTER_WBWA'], coherentWalk: false } },
+    {
+      name: '4K, outer write-back walks',
+      config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48, quirks: ['ARM_OUTER_WBWA'], coherentWalk: false },
+    },
   ],
 }

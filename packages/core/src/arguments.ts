@@ -48,30 +48,59 @@ export function isProt(prot: Prot): boolean {
 }
 
 /** What is wrong with the pages of a call: for a call that failed the tests above. `paddr` undefined: an unmap. */
-export function explainPages(c: Compiled, op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError | undefined {
+export function explainPages(
+  c: Compiled,
+  op: string,
+  iova: bigint,
+  paddr: bigint | undefined,
+  pgsize: number,
+  pgcount: number,
+): IoPgtableError | undefined {
   const plan = planOf(c, pgsize)
-  if (plan === undefined) return invalid(op, 'pgsize', pgsize, `one of the page sizes ${c.plans.map((p) => hex(p.pgsize)).join(', ')} expected`)
+  if (plan === undefined)
+    return invalid(op, 'pgsize', pgsize, `one of the page sizes ${c.plans.map((p) => hex(p.pgsize)).join(', ')} expected`)
   if (!Number.isInteger(pgcount) || pgcount < 1) return invalid(op, 'pgcount', pgcount, 'a positive integer expected')
   const bytes = pgsize * pgcount
   if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
-  return explainAddress(c, op, 'iova', iova, pgsize, bytes) ?? (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, pgsize, bytes))
+  return (
+    explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
+    (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, pgsize, bytes))
+  )
 }
 
 /** What is wrong with the prot of a call. */
 export function explainProt(op: string, prot: Prot): IoPgtableError {
-  if (!Number.isInteger(prot) || prot < 0 || prot >= PROT_LIMIT) return invalid(op, 'prot', prot, `an OR of Prot flags below ${hex(PROT_LIMIT)} expected`)
+  if (!Number.isInteger(prot) || prot < 0 || prot >= PROT_LIMIT)
+    return invalid(op, 'prot', prot, `an OR of Prot flags below ${hex(PROT_LIMIT)} expected`)
   if ((prot & (Prots.READ | Prots.WRITE)) === 0) return invalid(op, 'prot', prot, 'READ or WRITE expected')
   return invalid(op, 'prot', prot, 'the format cannot express these flags')
 }
 
 /** What is wrong with a range of any size; undefined when it is good. `align`: what its start and size must be multiples of. */
-export function explainRange(c: Compiled, op: string, iova: bigint, paddr: bigint | undefined, size: number, align: number): IoPgtableError | undefined {
+export function explainRange(
+  c: Compiled,
+  op: string,
+  iova: bigint,
+  paddr: bigint | undefined,
+  size: number,
+  align: number,
+): IoPgtableError | undefined {
   if (!Number.isSafeInteger(size) || size <= 0) return invalid(op, 'size', size, 'a positive integer below 2^53 expected')
   if (size % align !== 0) return invalid(op, 'size', size, `a multiple of ${hex(align)} expected`)
-  return explainAddress(c, op, 'iova', iova, align, size) ?? (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, align, size))
+  return (
+    explainAddress(c, op, 'iova', iova, align, size) ??
+    (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, align, size))
+  )
 }
 
-function explainAddress(c: Compiled, op: string, name: 'iova' | 'paddr', value: bigint, align: number, bytes: number): IoPgtableError | undefined {
+function explainAddress(
+  c: Compiled,
+  op: string,
+  name: 'iova' | 'paddr',
+  value: bigint,
+  align: number,
+  bytes: number,
+): IoPgtableError | undefined {
   if (typeof value !== 'bigint') return invalid(op, name, value, 'a bigint expected')
   if (!isAddress(value)) return error('ERANGE', op, name, value, 'an unsigned 64-bit address expected')
   const last = value + BigInt(bytes) - 1n

@@ -174,7 +174,9 @@ export class HotNode {
     this.fromHiRight = low[1].right
     const child = this.tableKind?.child
     this.child =
-      child === undefined ? undefined : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits)
+      child === undefined
+        ? undefined
+        : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits)
     this.leaves = leafSizes(node).map(({ kind, size }) => new LeafPlan(this, kind, size))
   }
 }
@@ -232,7 +234,8 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     .sort((a, b) => a.pgsize - b.pgsize)
   const [smallest] = plans
   const last = chain.at(-1)
-  if (smallest === undefined || last === undefined) throw new Error(`${format.FORMAT}: no leaf size of the agreed bitmap is in the geometry`)
+  if (smallest === undefined || last === undefined)
+    throw new Error(`${format.FORMAT}: no leaf size of the agreed bitmap is in the geometry`)
   const window = windowOf(geometry)
   return {
     geometry,

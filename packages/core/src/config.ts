@@ -22,6 +22,7 @@ export function checkConfig<Q extends string>(format: string, config: FormatConf
   if (!Number.isInteger(Math.log2(cpuPageSize))) throw configError(format, 'cpuPageSize', cpuPageSize, 'a power of two expected')
   const quirks = config.quirks ?? []
   for (const quirk of quirks)
-    if (!known.includes(quirk)) throw configError(format, 'quirk', quirk, `the format knows ${known.length === 0 ? 'none' : known.join(', ')}`)
+    if (!known.includes(quirk))
+      throw configError(format, 'quirk', quirk, `the format knows ${known.length === 0 ? 'none' : known.join(', ')}`)
   return [...new Set(quirks)]
 }

@@ -14,7 +14,7 @@ export interface DecodedTable extends DecodedBase {
   readonly type: 'table'
   readonly kind: TableKind
   /** Physical address of the next table. */
-  readonly table: bigint
+  readonly next: bigint
   readonly child: LevelNode
 }
 export interface DecodedLeaf extends DecodedBase {
@@ -57,7 +57,7 @@ export function decode(geometry: Geometry, node: LevelNode, raw: bigint): Decode
   if (kind.type === 'table') {
     const child = childOf(geometry, node, kind, raw)
     if (child === undefined) return { type: 'invalid', raw, node, kind, reserved: 0n }
-    return { type: 'table', raw, node, kind, reserved: reservedBits(kind, raw), table: extract(raw, kind.address), child }
+    return { type: 'table', raw, node, kind, reserved: reservedBits(kind, raw), next: extract(raw, kind.address), child }
   }
   if (kind.type === 'leaf') {
     const size = leafSizeOf(kind, raw)
@@ -88,7 +88,8 @@ export function meaningOf(field: Field, raw: bigint): string | undefined {
 function childOf(geometry: Geometry, node: LevelNode, kind: TableKind, raw: bigint): LevelNode | undefined {
   if (typeof kind.child === 'string') return nodeOf(geometry, kind.child)
   const value = fieldValue(kind, raw, kind.child.field)
-  if (value === undefined) throw new Error(`node ${node.id}: kind ${kind.name} chooses its child by a field ${kind.child.field} that it lacks`)
+  if (value === undefined)
+    throw new Error(`node ${node.id}: kind ${kind.name} chooses its child by a field ${kind.child.field} that it lacks`)
   const id = kind.child.nodes[value]
   return id === undefined ? undefined : nodeOf(geometry, id)
 }

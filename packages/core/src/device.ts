@@ -77,7 +77,8 @@ export class Devres<T extends Disposable> {
 
   /** The resource. Do not keep it: after the unbind it is dead. @throws `ENODEV` once it is revoked. */
   access(): T {
-    if (this.#resource === undefined) throw new IoPgtableError('ENODEV', 'access', `revoked: device ${this.device.name} was unbound`, { value: this.device.name })
+    if (this.#resource === undefined)
+      throw new IoPgtableError('ENODEV', 'access', `revoked: device ${this.device.name} was unbound`, { value: this.device.name })
     return this.#resource
   }
 

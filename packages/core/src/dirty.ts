@@ -1,11 +1,11 @@
 /** Dirty tracking: which leaves a device wrote to, by the bits that the format's policy names. */
 import { matches } from './bits.ts'
+import type { HotNode } from './compile.ts'
 import { type DecodedLeaf, decode, slotBytes } from './decode.ts'
 import { hex, IoPgtableError } from './errors.ts'
 import type { IotlbGather } from './gather.ts'
 import { lanes, split } from './lanes.ts'
 import { slotIndex, type Tree } from './tree.ts'
-import type { HotNode } from './compile.ts'
 
 /** Flags of `readAndClearDirty`, with Linux's values. */
 export const ReadDirty = {

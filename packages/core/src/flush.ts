@@ -32,7 +32,9 @@ export const NOOP_FLUSH_OPS: TlbFlushOps = Object.freeze({
 })
 
 /** `addPages` in Linux's form: `addPage(gather, iova, granule)` once for each leaf. */
-export function perPage(addPage: (gather: IotlbGather | undefined, iova: bigint, granule: number) => void): NonNullable<TlbFlushOps['addPages']> {
+export function perPage(
+  addPage: (gather: IotlbGather | undefined, iova: bigint, granule: number) => void,
+): NonNullable<TlbFlushOps['addPages']> {
   return (gather, iova, granule, count) => {
     for (let i = 0; i < count; i++) addPage(gather, iova + BigInt(granule) * BigInt(i), granule)
   }

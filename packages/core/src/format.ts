@@ -219,12 +219,23 @@ export type ContextOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer _P
 export type ParamsOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer P, infer _D, infer _H> ? P : never
 
 /** A field of consecutive bits. */
-export function field(name: string, hi: number, lo: number, doc: string, more: Partial<Pick<Field, 'section' | 'values' | 'reserved'>> = {}): Field {
+export function field(
+  name: string,
+  hi: number,
+  lo: number,
+  doc: string,
+  more: Partial<Pick<Field, 'section' | 'values' | 'reserved'>> = {},
+): Field {
   return { name, pieces: [[hi, lo, 0]], doc, ...more }
 }
 
 /** A field of bits that lie apart. */
-export function splitField(name: string, pieces: readonly Piece[], doc: string, more: Partial<Pick<Field, 'section' | 'values'>> = {}): Field {
+export function splitField(
+  name: string,
+  pieces: readonly Piece[],
+  doc: string,
+  more: Partial<Pick<Field, 'section' | 'values'>> = {},
+): Field {
   return { name, pieces, doc, ...more }
 }
 

@@ -108,7 +108,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))
     const root = makeRoot(allocator, compiled, state, owner)
     try {
-      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { ...(onWarn && { onWarn }), ...(debug && { debug }) })
+      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), {
+        ...(onWarn && { onWarn }),
+        ...(debug && { debug }),
+      })
     } catch (error) {
       allocator.free(root)
       throw error
@@ -150,7 +153,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const iHi = lanes[1]!
     const pLo = lanes[2]!
     const pHi = lanes[3]!
-    if (!isInput(t.compiled, plan, iHi, iLo, pgcount) || !isOutput(t.compiled, plan, pHi, pLo, pgcount)) return this.#refuse(iova, paddr, pgsize, pgcount)
+    if (!isInput(t.compiled, plan, iHi, iLo, pgcount) || !isOutput(t.compiled, plan, pHi, pLo, pgcount))
+      return this.#refuse(iova, paddr, pgsize, pgcount)
     if (!this.#expressible(plan, prot)) return failed(0, explainProt('mapPages', prot))
     if (t.inCallback) return failed(0, busy('mapPages'))
     const mapped = pgsize * this.#mapRun(plan, iHi, iLo, pHi, pLo, pgcount, prot)
@@ -174,7 +178,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const hi = lanes[1]!
     if (!isInput(t.compiled, plan, hi, lo, pgcount)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
     gather?.bind(t)
-    const count = this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
+    const count =
+      this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
     if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(iova + BigInt(count * pgsize), pgsize)
     return count * pgsize
   }
@@ -249,7 +254,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   iovaToPhysMany(iovas: BigUint64Array, out: BigUint64Array): number {
     const t = this.#live('iovaToPhysMany')
     if (!(iovas instanceof BigUint64Array) || !(out instanceof BigUint64Array) || out.length < iovas.length)
-      throw new IoPgtableError('EINVAL', 'iovaToPhysMany', `out must be a BigUint64Array of at least ${iovas?.length} elements`, { value: Number(out?.length) })
+      throw new IoPgtableError('EINVAL', 'iovaToPhysMany', `out must be a BigUint64Array of at least ${iovas?.length} elements`, {
+        value: Number(out?.length),
+      })
     return translateMany(t, iovas, out, (iova) => {
       throw this.#explain('iovaToPhysMany', iova, undefined, t.compiled.granule, 1)
     })
@@ -268,7 +275,13 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * What a TLB holds of a cleaned leaf must be invalidated: pass a gather and sync it.
    * @throws `EINVAL` without dirty tracking in the configuration, and at a hole, after the leaves before it were visited
    */
-  readAndClearDirty(iova: bigint, size: number, visit: (iova: bigint, pgsize: number) => void, flags: ReadDirtyFlags = 0, gather?: IotlbGather): void {
+  readAndClearDirty(
+    iova: bigint,
+    size: number,
+    visit: (iova: bigint, pgsize: number) => void,
+    flags: ReadDirtyFlags = 0,
+    gather?: IotlbGather,
+  ): void {
     const t = this.#changing('readAndClearDirty')
     const wrong = explainRange(t.compiled, 'readAndClearDirty', iova, undefined, size, t.compiled.granule)
     if (wrong !== undefined) throw wrong
@@ -324,7 +337,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   // Apart, since a closure's variables cost every call of the function that holds it.
   #lockedMap(lock: RangeLock, plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, pgcount: number, prot: Prot): number {
-    return lock.hold('mapPages', join(hi, lo), plan.pgsize * pgcount, () => mapRun(this.#tree, plan, hi, lo, pHi, pLo, pgcount, prot, this.#single))
+    return lock.hold('mapPages', join(hi, lo), plan.pgsize * pgcount, () =>
+      mapRun(this.#tree, plan, hi, lo, pHi, pLo, pgcount, prot, this.#single),
+    )
   }
 
   #lockedUnmap(lock: RangeLock, plan: LeafPlan, hi: number, lo: number, pgcount: number, gather: IotlbGather | undefined): number {
@@ -342,7 +357,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   }
 
   #explain(op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError {
-    return explainPages(this.#tree.compiled, op, iova, paddr, pgsize, pgcount) ?? new IoPgtableError('EINVAL', op, `iova ${iova}: refused`, { value: iova })
+    return (
+      explainPages(this.#tree.compiled, op, iova, paddr, pgsize, pgcount) ??
+      new IoPgtableError('EINVAL', op, `iova ${iova}: refused`, { value: iova })
+    )
   }
 
   #refuse(iova: bigint, paddr: bigint, pgsize: number, pgcount: number): MapResult {
@@ -351,14 +369,27 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   #mapError(iova: bigint, pgsize: number): IoPgtableError {
     const t = this.#tree
-    if (t.mapStop === 'ENOMEM') return new IoPgtableError('ENOMEM', 'mapPages', `no memory for a table at iova ${hex(iova)}: ${t.allocError?.message}`, { value: iova, cause: t.allocError })
-    const error = new IoPgtableError('EEXIST', 'mapPages', `a mapping is in the way of ${hex(pgsize)} bytes at iova ${hex(iova)} (or of the run that starts there)`, { value: iova })
+    if (t.mapStop === 'ENOMEM')
+      return new IoPgtableError('ENOMEM', 'mapPages', `no memory for a table at iova ${hex(iova)}: ${t.allocError?.message}`, {
+        value: iova,
+        cause: t.allocError,
+      })
+    const error = new IoPgtableError(
+      'EEXIST',
+      'mapPages',
+      `a mapping is in the way of ${hex(pgsize)} bytes at iova ${hex(iova)} (or of the run that starts there)`,
+      { value: iova },
+    )
     this.#onWarn?.(error)
     return error
   }
 
   #warnPart(iova: bigint, pgsize: number): void {
-    this.#onWarn?.(new IoPgtableError('EINVAL', 'unmapPages', `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`, { value: iova }))
+    this.#onWarn?.(
+      new IoPgtableError('EINVAL', 'unmapPages', `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`, {
+        value: iova,
+      }),
+    )
   }
 }
 

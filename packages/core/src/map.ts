@@ -65,7 +65,7 @@ function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: numbe
   let word = at
   for (;;) {
     const room = plan.stepLo === 0 ? 1 : (((plan.windowMask & ~lo) >>> plan.stepLg) + 1) | 0
-    const k = left < room ? left : room
+    const k = Math.min(left, room)
     if (plan.plain) fillRun(t.words, plan, word, k, attrLo | (lo & plan.addressLo), attrHi | (hi & plan.addressHi))
     else fillRun(t.words, plan, word, k, attrLo | encodeLane(plan, 0, hi, lo), attrHi | encodeLane(plan, 1, hi, lo))
     left -= k

@@ -23,12 +23,18 @@ export function freshState(shared: boolean, words: number): Int32Array {
 
 /** Checks a token. @throws `EINVAL` when it is of another format, or none. */
 export function openShared(format: AnyFmt, token: TableToken): TableToken {
-  if (token?.format !== format.FORMAT) throw new IoPgtableError('EINVAL', 'attach', `token of format ${token?.format}: ${format.FORMAT} expected`, { value: String(token?.format) })
+  if (token?.format !== format.FORMAT)
+    throw new IoPgtableError('EINVAL', 'attach', `token of format ${token?.format}: ${format.FORMAT} expected`, {
+      value: String(token?.format),
+    })
   if (!(token.state instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'attach', 'the token has no state')
   return token
 }
 
 /** The token's pool, opened in this worker with its hooks. */
-export function attachPool(token: TableToken, hooks: { readonly sync?: (paddr: bigint, byteLength: number) => void; readonly onPressure?: (bytes: number) => void }): PtPool {
+export function attachPool(
+  token: TableToken,
+  hooks: { readonly sync?: (paddr: bigint, byteLength: number) => void; readonly onPressure?: (bytes: number) => void },
+): PtPool {
   return PtPool.attach(token.pool, { ...(hooks.sync && { sync: hooks.sync }), ...(hooks.onPressure && { onPressure: hooks.onPressure }) })
 }

@@ -188,7 +188,11 @@ export class Tree implements GatherOwner {
   }
 
   exchange(node: HotNode, at: number, expected: bigint, raw: bigint): boolean {
-    if (node.entryLg === 0) return Atomics.compareExchange(this.words, at, Number(BigInt.asIntN(32, expected)), Number(BigInt.asIntN(32, raw))) === Number(BigInt.asIntN(32, expected))
+    if (node.entryLg === 0)
+      return (
+        Atomics.compareExchange(this.words, at, Number(BigInt.asIntN(32, expected)), Number(BigInt.asIntN(32, raw))) ===
+        Number(BigInt.asIntN(32, expected))
+      )
     const want = BigInt.asIntN(64, expected)
     return Atomics.compareExchange(this.pool.cells, at >> 1, want, BigInt.asIntN(64, raw)) === want
   }

@@ -13,7 +13,7 @@ export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | und
 export interface EntryPlace {
   /** First input address of the entry's slot, sign-extended where the window is. */
   readonly iova: bigint
-  /** Physical address of the table. */
+  /** Physical address of the table that holds the entry. */
   readonly table: bigint
   readonly index: number
 }
@@ -26,7 +26,12 @@ export interface WalkVisitor {
   /** Entries that are `invalid`, not those that are empty. */
   invalid?(entry: DecodedVoid & EntryPlace): boolean | undefined | void
   /** A table, or its end, lies in memory that `read` does not know. `iova` is the first address that it would translate. */
-  unknown?(place: { readonly table: bigint; readonly node: LevelNode; readonly iova: bigint; readonly missing: number }): boolean | undefined | void
+  unknown?(place: {
+    readonly table: bigint
+    readonly node: LevelNode
+    readonly iova: bigint
+    readonly missing: number
+  }): boolean | undefined | void
 }
 
 /** The input addresses that a geometry translates: one range, or two for a sign-extended window. */
@@ -56,7 +61,8 @@ export function walkTables(
   range: { readonly first: bigint; readonly last: bigint } = { first: 0n, last: (1n << 64n) - 1n },
 ): boolean {
   const want = geometry.roots ?? 1
-  if (roots.length !== want) throw new IoPgtableError('EINVAL', 'walkTables', `${roots.length} roots given, the geometry has ${want}`, { value: roots.length })
+  if (roots.length !== want)
+    throw new IoPgtableError('EINVAL', 'walkTables', `${roots.length} roots given, the geometry has ${want}`, { value: roots.length })
   const top = nodeOf(geometry, geometry.top)
   const slots = 2 ** top.bits / want
   const windows = inputRanges(geometry)
@@ -86,7 +92,7 @@ export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: 
     const entry = decode(geometry, node, raw)
     way.push({ ...entry, iova: (iova >> BigInt(node.shift)) << BigInt(node.shift), table, index })
     if (entry.type !== 'table') return way
-    table = entry.table
+    table = entry.next
     node = entry.child
     index = indexOf(node, iova)
   }
@@ -133,7 +139,7 @@ function visit(walk: Walk, node: LevelNode, raw: bigint, place: EntryPlace): boo
   if (entry.type === 'invalid') return walk.visitor.invalid?.({ ...entry, ...place }) !== false
   if (entry.type !== 'table') return true
   if (walk.visitor.table?.({ ...entry, ...place }) === false) return false
-  return walkTable(walk, entry.child, entry.table, place.iova, 2 ** entry.child.bits)
+  return walkTable(walk, entry.child, entry.next, place.iova, 2 ** entry.child.bits)
 }
 
 function touches(walk: Walk, first: bigint, last: bigint): boolean {
