@@ -259,7 +259,6 @@ function geometry(params: ArmLpaeS1Params): Geometry {
 function policy(config: Agreed<ArmLpaeS1Config>): Policy {
   const base: Policy = {
     conflict: 'table',
-    partialUnmap: 'refuse',
     freeTables: 'slot',
     flushOrder: 'walks-first',
     addPagesWithoutGather: false,

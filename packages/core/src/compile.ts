@@ -29,8 +29,7 @@ export function laneHi(value: bigint): number {
   return Number(BigInt.asIntN(32, value >> 32n))
 }
 
-/** State of one (prot, page size) pair in {@link LeafPlan.attrState}. */
-export const ATTR_UNKNOWN = 0
+/** State of a (prot, page size) pair in {@link LeafPlan.attrState} once its bits are known. */
 export const ATTR_READY = 1
 
 /**
@@ -61,6 +60,11 @@ export class LeafPlan {
   readonly simple: boolean
   readonly matchMask: number
   readonly matchValue: number
+  /** The same for the high lane; a zero mask where the low one says it all. */
+  readonly matchMaskHi: number
+  readonly matchValueHi: number
+  /** The test does not exclude empty entries: those must be tested for as well. */
+  readonly checkEmpty: boolean
   /** The address stands in the descriptor where it stands in the address: masks by lane. Otherwise `pieces`. */
   readonly plain: boolean
   readonly addressLo: number
@@ -95,6 +99,9 @@ export class LeafPlan {
     this.simple = match !== undefined
     this.matchMask = laneLo(match?.mask ?? 0n)
     this.matchValue = laneLo(match?.value ?? 1n)
+    this.matchMaskHi = laneHi(match?.mask ?? 0n)
+    this.matchValueHi = laneHi(match?.value ?? 0n)
+    this.checkEmpty = match?.checkEmpty ?? false
     this.plain = kind.address.every(([, lo, at]) => lo === at)
     const address = kind.address.reduce((mask, [hi, lo]) => mask | ones(hi, lo), 0n)
     this.addressLo = laneLo(address)
@@ -148,11 +155,17 @@ export class HotNode {
   readonly leaves: LeafPlan[]
   /** A run ends where the slot number ANDed with this is zero. */
   readonly runMask: number
+  /** Address bits above the reach of a table of this node, by lane; only meaningful for a root that may grow. */
+  readonly beyondLo: number
+  readonly beyondHi: number
 
   constructor(geometry: Geometry, node: LevelNode, policy: Policy, tableBits: (node: LevelNode, kind: TableKind) => bigint) {
     this.node = node
     this.shift = node.shift
     this.runMask = Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1
+    const reach = ones(Math.min(node.shift + node.bits, 64)) >> 1n
+    this.beyondLo = laneLo(~reach)
+    this.beyondHi = laneHi(~reach)
     this.indexMask = 2 ** node.bits - 1
     this.entryLg = node.entryBytes === 8 ? 1 : 0
     const empty = node.kinds.find((kind) => kind.type === 'empty')?.match ?? { mask: ones(31), value: node.empty }
@@ -185,7 +198,12 @@ export class HotNode {
 export interface Compiled {
   readonly geometry: Geometry
   readonly policy: Policy
+  /** The nodes from the highest that a root can have down. */
+  readonly chain: readonly HotNode[]
+  /** The node of a new table's root. */
   readonly root: HotNode
+  /** Whether the root may grow. */
+  readonly grows: boolean
   /** The node of the smallest pages: the last of the chain. */
   readonly last: HotNode
   /** The plans that `mapPages` may use: those of the agreed bitmap, smallest first. */
@@ -225,25 +243,25 @@ export function compileFormat(format: IoPageTableFmt, config: Agreed<FormatConfi
 function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
   const geometry = format.geometry(format.params(config))
   const policy = format.policy(config)
-  const root = new HotNode(geometry, nodeOf(geometry, geometry.top), policy, (node, kind) => format.encodeTable(config, node, kind))
+  const highest = nodeOf(geometry, geometry.growsTo ?? geometry.top)
   const chain: HotNode[] = []
-  for (let node: HotNode | undefined = root; node !== undefined; node = node.child) chain.push(node)
-  const plans = chain
-    .flatMap((node) => node.leaves)
-    .filter((plan) => (config.pgsizeBitmap & BigInt(plan.pgsize)) !== 0n)
-    .sort((a, b) => a.pgsize - b.pgsize)
-  const [smallest] = plans
+  const first = new HotNode(geometry, highest, policy, (node, kind) => format.encodeTable(config, node, kind))
+  for (let node: HotNode | undefined = first; node !== undefined; node = node.child) chain.push(node)
+  const root = chain.find((hot) => hot.node.id === geometry.top)
+  const leaves = chain.flatMap((hot) => hot.leaves)
+  const plans = leaves.filter((plan) => (config.pgsizeBitmap & BigInt(plan.pgsize)) !== 0n).sort((a, b) => a.pgsize - b.pgsize)
   const last = chain.at(-1)
-  if (smallest === undefined || last === undefined)
-    throw new Error(`${format.FORMAT}: no leaf size of the agreed bitmap is in the geometry`)
+  if (root === undefined || last === undefined) throw new Error(`${format.FORMAT}: the geometry's top is not among its nodes`)
   const window = windowOf(geometry)
   return {
     geometry,
     policy,
+    chain,
     root,
+    grows: geometry.growsTo !== undefined,
     last,
     plans,
-    granule: smallest.pgsize,
+    granule: Math.min(...(plans.length > 0 ? plans : leaves).map((plan) => plan.pgsize)),
     inputMaskLo: laneLo(window.mask),
     inputMaskHi: laneHi(window.mask),
     inputLo: laneLo(window.lower),
@@ -284,21 +302,27 @@ function ownTableMatch(kind: TableKind): Match {
   return { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
 }
 
-/** A low-lane test that only entries of this kind and size pass, or undefined where one test cannot say it. */
-function surely(node: LevelNode, kind: LeafKind, size: LeafSize): Match | undefined {
+/**
+ * A test that, beside the one for empty entries, only entries of this kind and size pass; undefined where one mask cannot say it. It uses
+ * bits that we always set as well, but of the high lane only what the matches need, since reading that lane has a price.
+ */
+function surely(node: LevelNode, kind: LeafKind, size: LeafSize): (Match & { checkEmpty: boolean }) | undefined {
   const or = size.match ?? ALWAYS
-  const own = { mask: kind.match.mask | kind.set | or.mask, value: kind.match.value | kind.set | or.value }
-  const low = { mask: own.mask & ones(31), value: own.value & ones(31) }
-  const apart = (other: Match): boolean => (other.mask & low.mask & (other.value ^ low.value)) !== 0n
+  const set = kind.set & ones(31)
+  const own = { mask: kind.match.mask | set | or.mask, value: kind.match.value | set | or.value }
+  const apart = (other: Match): boolean => (other.mask & own.mask & (other.value ^ own.value)) !== 0n
+  let checkEmpty = false
   for (const other of node.kinds) {
     if (other === kind) break
-    if (!apart(other.match)) return undefined
+    if (apart(other.match)) continue
+    if (other.type !== 'empty') return undefined
+    checkEmpty = true
   }
   for (const other of kind.sizes) {
     if (other === size) break
     if (other.encode !== false && (other.match === undefined || !apart(other.match))) return undefined
   }
-  return low
+  return { ...own, checkEmpty }
 }
 
 /** Splits pieces at lane borders of both sides. */

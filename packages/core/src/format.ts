@@ -107,6 +107,8 @@ export interface Geometry {
   readonly nodes: readonly LevelNode[]
   /** The node of the root table. */
   readonly top: NodeId
+  /** The node up to which the root may grow, above `top`; mapping beyond the root's reach then adds levels. Tables are at least 4 KiB. */
+  readonly growsTo?: NodeId
   /** Separate root tables that make up the root block. Default 1. */
   readonly roots?: number
   readonly ias: number
@@ -125,12 +127,18 @@ export interface Policy {
   readonly conflict: 'table' | 'entry'
   /** Slots after which a run of `conflict: 'table'` ends, where that is less than the table (concatenated roots). */
   readonly runSlots?: number
-  /** An unmap that meets a leaf larger than its pgsize: `refuse` returns the prefix before it. */
-  readonly partialUnmap: 'refuse'
-  /** Emptied tables: `slot` frees the table in a slot of the pgsize that is unmapped; `never` counts it as in the way. */
-  readonly freeTables: 'slot' | 'never'
-  /** TLB events of a run: all `flushWalk` and then one `addPages` for every slot; or slot by slot, tables without `addPages`. */
-  readonly flushOrder: 'walks-first' | 'slot-order'
+  /**
+   * What an unmap takes down. `slot`: entries of the pgsize; a table in such an entry goes whole, whatever it holds, and a part of a larger
+   * leaf is refused. `never`: the same, but a table is in the way. `covered`: mapping by mapping up to the first hole, and each table that
+   * the range covers; a larger leaf goes whole when the range starts at its head (more is then unmapped than was asked), and is refused
+   * from its middle.
+   */
+  readonly freeTables: 'slot' | 'never' | 'covered'
+  /**
+   * TLB events of a run: all `flushWalk` and then one `addPages` for every slot; slot by slot, tables without `addPages`; or `range`, one
+   * gather for the whole call that holds the range, the levels and the tables: then only `sync` is called.
+   */
+  readonly flushOrder: 'walks-first' | 'slot-order' | 'range'
   /** Whether `addPages` is called when the caller gave no gather. */
   readonly addPagesWithoutGather: boolean
   /** Dirty tracking: a leaf is dirty when `dirty` matches; `clear` and `set` make it clean. */
@@ -193,8 +201,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   prot(raw: bigint, kind: LeafKind, context: D): Prot
   /** The decode context of tables that `config` makes. */
   context(config: Agreed<C>): D
-  /** What the device's registers get, for root tables at these physical addresses. */
-  regs(config: Agreed<C>, roots: readonly bigint[]): R
+  /** What the device's registers get, for root tables of the node `top` at these physical addresses. */
+  regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
   /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
   rootsFromRegs(registers: H): readonly FoundRoot<P, D>[]
   /** Configurations worth testing. */

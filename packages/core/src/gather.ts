@@ -19,6 +19,9 @@ export class IotlbGather {
   queued: boolean
   /** The granule of the noted leaves, bytes; 0 when nothing was noted. Different granules keep the smallest. */
   granule = 0
+  /** Bit n: leaves, or tables, of level n (the manual's number) were unmapped; noted for formats whose flush order is `range`. */
+  leafLevels = 0
+  tableLevels = 0
   #first = 0n
   #last = -1n
   #owner: GatherOwner | undefined
@@ -81,12 +84,20 @@ export class IotlbGather {
     const owner = this.#owner
     if (owner === undefined) return
     owner.syncGather(this)
+    const tables = this.abandon()
+    if (tables !== undefined) owner.freed(tables)
+  }
+
+  /** Starts afresh without a sync, and hands over the tables that wait: for a gather whose `sync` failed for good. */
+  abandon(): PtFreeList | undefined {
     this.#first = 0n
     this.#last = -1n
     this.granule = 0
+    this.leafLevels = 0
+    this.tableLevels = 0
     this.#owner = undefined
     const tables = this.#tables
     this.#tables = undefined
-    if (tables !== undefined) owner.freed(tables)
+    return tables
   }
 }

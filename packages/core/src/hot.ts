@@ -21,7 +21,15 @@ export function prefix64(words: Int32Array, at: number, n: number, mask: number,
   return (i - at) >> 1
 }
 
-/** The same for 32-bit entries. */
+/** The first of `n` 64-bit entries that passes the test, or `n`: for tests of several bits that must not all hold, like `not empty`. */
+export function until64(words: Int32Array, at: number, n: number, mask: number, value: number): number {
+  let i = at
+  const end = (at + 2 * n) | 0
+  for (; i < end; i = (i + 2) | 0) if (((words[i]! ^ value) & mask) === 0) break
+  return (i - at) >> 1
+}
+
+/** The same as {@link prefix64} for 32-bit entries. */
 export function prefix32(words: Int32Array, at: number, n: number, mask: number, value: number): number {
   let i = at
   const end = (at + n) | 0

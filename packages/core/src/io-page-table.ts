@@ -1,7 +1,7 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
-import type { PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { PtPool } from '@io-pgtable/pt-allocator'
 import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
-import { compileFormat, type LeafPlan } from './compile.ts'
+import { ATTR_READY, compileFormat, type LeafPlan } from './compile.ts'
 import type { Decoded } from './decode.ts'
 import { type Device, Devres } from './device.ts'
 import { type ReadDirtyFlags, readAndClearDirty } from './dirty.ts'
@@ -18,6 +18,7 @@ import { attachPool, freshState, openShared, type TableToken } from './share.ts'
 import { found, lookup, translateMany } from './translate.ts'
 import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS, Tree } from './tree.ts'
 import { unmapRun } from './unmap.ts'
+import { unmapCovered } from './unmap-covered.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from './walk.ts'
 
 /** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
@@ -43,12 +44,31 @@ export interface TableOptions {
   /** Told of conflicts and of unmaps of a part of a leaf, unless the configuration has the NO_WARN quirk. */
   readonly onWarn?: (warning: IoPgtableError) => void
   readonly debug?: DebugOptions
+  /**
+   * The root grew (formats that declare it): the device must get these registers before it is given an address that only the new root
+   * reaches. Called before the call that grew it returns.
+   */
+  readonly onRoot?: (regs: unknown) => void
   /** For leak reports. Default: the format's id. */
   readonly name?: string
 }
 
+interface Hooks {
+  readonly onWarn: TableOptions['onWarn'] | undefined
+  readonly onRoot: TableOptions['onRoot'] | undefined
+  readonly debug: DebugOptions | undefined
+}
+
+/** What follows from where the root is. */
+interface RootView {
+  readonly word: number
+  readonly geometry: Geometry
+  readonly roots: readonly bigint[]
+  readonly regs: unknown
+}
+
 /** The hooks of a table that a worker opens by its token. */
-export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn'> {
+export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn' | 'onRoot'> {
   /** As the pool's `sync`. */
   readonly sync?: (paddr: bigint, byteLength: number) => void
   /** As the pool's `onPressure`. */
@@ -64,36 +84,33 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly format: F
   /** The configuration as agreed: narrowed to what the hardware can do. */
   readonly config: Agreed<ConfigOf<F>>
-  readonly geometry: Geometry
   /** What decoding this table's leaves needs. */
   readonly context: ContextOf<F>
-  /** Physical addresses of the root tables. */
-  readonly roots: readonly bigint[]
-  /** What the device's registers get. */
-  readonly regs: RegsOf<F>
   readonly #tree: Tree
   readonly #config: Agreed<FormatConfig>
   readonly #onWarn: ((warning: IoPgtableError) => void) | undefined
   readonly #single: boolean
   readonly #lock: RangeLock | undefined
+  readonly #onRoot: ((regs: unknown) => void) | undefined
+  /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
+  readonly #finishes: boolean
+  #root: RootView
   readonly #debug: DebugOptions
   #ok: MapResult = Object.freeze({ mapped: 0, error: undefined })
 
-  private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, options: Pick<TableOptions, 'onWarn' | 'debug'>) {
+  private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, hooks: Hooks) {
     this.format = format
     this.#config = Object.freeze(config)
     this.config = this.#config as Agreed<ConfigOf<F>>
-    this.geometry = tree.compiled.geometry
     this.context = format.context(config) as ContextOf<F>
-    const root = tree.pool.base + BigInt(tree.rootWord) * 4n
-    const n = this.geometry.roots ?? 1
-    this.roots = Array.from({ length: n }, (_, i) => root + BigInt((tree.root.node.tableBytes / n) * i))
-    this.regs = format.regs(config, this.roots) as RegsOf<F>
     this.#tree = tree
-    this.#debug = options.debug ?? {}
-    this.#onWarn = config.quirks.includes('NO_WARN') ? undefined : options.onWarn
+    this.#debug = hooks.debug ?? {}
+    this.#onWarn = config.quirks.includes('NO_WARN') ? undefined : hooks.onWarn
     this.#single = this.#debug.oneTablePerCall ?? false
     this.#lock = this.#debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
+    this.#onRoot = hooks.onRoot
+    this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
+    this.#root = describeRoot(format, this.#config, tree)
   }
 
   /**
@@ -101,17 +118,14 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @throws `EINVAL` for a configuration that the hardware cannot have, `ENOMEM` when there is no memory for the root.
    */
   static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
-    const { allocator, tlb, onWarn, debug, name, ...wanted } = request as TableOptions & FormatConfig
+    const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request as TableOptions & FormatConfig
     const config = format.configure(wanted)
     const compiled = compileFormat(format, config)
     const owner = allocator.owner(name ?? format.FORMAT)
     const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))
     const root = makeRoot(allocator, compiled, state, owner)
     try {
-      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), {
-        ...(onWarn && { onWarn }),
-        ...(debug && { debug }),
-      })
+      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { onWarn, onRoot, debug })
     } catch (error) {
       allocator.free(root)
       throw error
@@ -129,7 +143,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const { config, debug, state, owner } = openShared(format, token)
     const pool = attachPool(token, options)
     const tree = new Tree(pool, compileFormat(format, config), state, owner, options.tlb ?? NOOP_FLUSH_OPS)
-    const table = new IoPageTable(format, config, tree, { ...(options.onWarn && { onWarn: options.onWarn }), debug })
+    const table = new IoPageTable(format, config, tree, { onWarn: options.onWarn, onRoot: options.onRoot, debug })
     table.#live('attach')
     return table
   }
@@ -145,6 +159,12 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * mapping in the way, `ENOMEM`, `EBUSY`. A mapped prefix stays mapped. A success result is frozen and may be shared between calls.
    */
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
+    const result = this.#mapPages(iova, paddr, pgsize, pgcount, prot)
+    if (this.#finishes) this.#finish()
+    return result
+  }
+
+  #mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#live('mapPages')
     const plan = planOf(t.compiled, pgsize)
     if (plan === undefined || !isAddress(iova) || !isAddress(paddr)) return this.#refuse(iova, paddr, pgsize, pgcount)
@@ -166,7 +186,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /**
    * Unmaps `pgcount` mappings of `pgsize` bytes, whatever calls made them; a slot of that size that holds a table is taken down whole and
    * counted whole. Tables taken down return to the pool in `gather.sync()`, or at once, after their `flushWalk`, without a gather.
-   * @returns bytes unmapped: a prefix, up to the first empty slot or the first part of a larger leaf
+   * @returns bytes unmapped: a prefix, up to the first empty slot or the first part of a larger leaf. By the policy `covered` of some
+   * formats, more than asked when the last mapping is a larger leaf whose head lies in the range.
    * @throws `EINVAL`, `ERANGE`, `EBUSY`
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
@@ -178,10 +199,20 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const hi = lanes[1]!
     if (!isInput(t.compiled, plan, hi, lo, pgcount)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
     gather?.bind(t)
+    if (t.compiled.policy.freeTables === 'covered') return this.#unmapCovered(iova, hi, lo, pgsize * pgcount, gather)
     const count =
       this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
     if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(iova + BigInt(count * pgsize), pgsize)
     return count * pgsize
+  }
+
+  #unmapCovered(iova: bigint, hi: number, lo: number, bytes: number, gather: IotlbGather | undefined): number {
+    const t = this.#tree
+    const sweep = (): number => unmapCovered(t, hi, lo, bytes, gather)
+    const unmapped = this.#lock === undefined ? sweep() : this.#lock.hold('unmapPages', iova, bytes, sweep)
+    t.finish()
+    if (t.stoppedAtLeaf) this.#warnPart(iova + BigInt(unmapped), t.compiled.granule)
+    return unmapped
   }
 
   /** Maps any range of whole pages with the page sizes that `pickPages` chooses; answers as `mapPages`. */
@@ -190,22 +221,42 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const wrong = explainRange(t.compiled, 'mapRange', iova, paddr, size, t.compiled.granule)
     if (wrong !== undefined) return failed(0, wrong)
     if (!isProt(prot)) return failed(0, explainProt('mapRange', prot))
+    if (t.compiled.plans.length === 0) return failed(0, noSizes('mapRange'))
+    const result = this.#mapRuns(t, iova, paddr, size, prot)
+    if (this.#finishes) this.#finish()
+    return result
+  }
+
+  #mapRuns(t: Tree, iova: bigint, paddr: bigint, size: number, prot: Prot): MapResult {
     for (let mapped = 0; mapped < size; ) {
       const at = iova + BigInt(mapped)
       const to = paddr + BigInt(mapped)
       const { pgsize, pgcount } = pickPages(t.compiled.plans, at | to, at ^ to, size - mapped)
-      const result = this.mapPages(at, to, pgsize, pgcount, prot)
+      const result = this.#mapPages(at, to, pgsize, pgcount, prot)
       mapped += result.mapped
       if (result.error !== undefined) return failed(mapped, result.error)
     }
     return Object.freeze({ mapped: size, error: undefined })
   }
 
-  /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix */
+  /** The end of a change: syncs the gather of a `range` flush order that the caller did not give, and reports a root that grew. */
+  #finish(): void {
+    const t = this.#tree
+    t.finish()
+    if (this.#root.word !== t.rootWord) this.#onRoot?.(this.#view().regs)
+  }
+
+  /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix (or more: see `unmapPages`) */
   unmapRange(iova: bigint, size: number, gather?: IotlbGather): number {
     const t = this.#changing('unmapRange')
     const wrong = explainRange(t.compiled, 'unmapRange', iova, undefined, size, t.compiled.granule)
     if (wrong !== undefined) throw wrong
+    if (t.compiled.plans.length === 0) throw noSizes('unmapRange')
+    if (t.compiled.policy.freeTables === 'covered') {
+      gather?.bind(t)
+      split(iova, 0n)
+      return this.#unmapCovered(iova, lanes[1]!, lanes[0]!, size, gather)
+    }
     let unmapped = 0
     while (unmapped < size) {
       const at = iova + BigInt(unmapped)
@@ -230,7 +281,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     if (gather !== undefined) return this.unmapRange(iova, size, gather)
     const own = new IotlbGather()
     const unmapped = this.unmapRange(iova, size, own)
-    own.sync()
+    this.#tree.syncOwn(own)
     return unmapped
   }
 
@@ -289,6 +340,29 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     readAndClearDirty(t, iova, size, visit, flags, gather)
   }
 
+  /** The tree as it is now: its top is another node once the root grew. */
+  get geometry(): Geometry {
+    return this.#view().geometry
+  }
+
+  /** Physical addresses of the root tables. */
+  get roots(): readonly bigint[] {
+    return this.#view().roots
+  }
+
+  /** What the device's registers get. */
+  get regs(): RegsOf<F> {
+    return this.#view().regs as RegsOf<F>
+  }
+
+  #view(): RootView {
+    if (this.#tree.compiled.grows) {
+      this.#tree.refresh()
+      if (this.#root.word !== this.#tree.rootWord) this.#root = describeRoot(this.format, this.#config, this.#tree)
+    }
+    return this.#root
+  }
+
   /** Bytes of table memory; tables that wait in a gather count until its sync. */
   get tableBytes(): number {
     return this.#tree.tableBytes
@@ -307,9 +381,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const t = this.#changing('free')
     t.call(() => t.tlb.flushAll())
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
-    const tables: PtPtr[] = [...t.stranded]
-    t.forEachTable(t.root, t.rootWord, (table) => tables.push(table))
-    t.freeAll(tables)
+    t.freeTree()
   }
 
   /** `free`, and nothing for a table that is freed already. */
@@ -320,6 +392,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #live(op: string): Tree {
     const t = this.#tree
     if (t.state[STATE_STATUS] !== LIVE) throw dead(op, this.format.FORMAT)
+    if (t.compiled.grows) t.refresh()
     return t
   }
 
@@ -352,7 +425,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
   #expressible(plan: LeafPlan, prot: Prot): boolean {
-    if (plan.attrState[prot] === 1) return true
+    if (plan.attrState[prot] === ATTR_READY) return true
     return isProt(prot) && plan.resolve(this.format, this.#config, prot)
   }
 
@@ -397,10 +470,23 @@ function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }
 }
 
+function noSizes(op: string): IoPgtableError {
+  return new IoPgtableError('EINVAL', op, 'the agreed configuration has no page size')
+}
+
 function busy(op: string): IoPgtableError {
   return new IoPgtableError('EBUSY', op, 'the table must not be changed from inside its own callback')
 }
 
 function dead(op: string, format: string): IoPgtableError {
   return new IoPgtableError('ENODEV', op, `the ${format} table is freed`)
+}
+
+function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): RootView {
+  const { geometry: declared } = t.compiled
+  const geometry = { ...declared, top: t.root.node.id }
+  const n = geometry.roots ?? 1
+  const first = t.pool.base + BigInt(t.rootWord) * 4n
+  const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
+  return { word: t.rootWord, geometry, roots, regs: format.regs(config, roots, geometry.top) }
 }

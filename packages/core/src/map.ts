@@ -37,9 +37,12 @@ export function mapRun(
     let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
     if (left < n) n = left
     const at = (table + (index << node.entryLg)) | 0
+    const slots = n << plan.slotsLg
     let free = n
-    if (t.emptyPrefix(node, at, n << plan.slotsLg) !== n << plan.slotsLg) free = clearWay(t, plan, at, n, join(hi, lo))
-    if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
+    if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
+      free = clearWay(t, plan, at, n, join(hi, lo))
+    if (slots === 1 && free === 1) writeOne(t, plan, at, pHi, pLo, prot)
+    else if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
     left -= free
     if (free < n) {
       t.mapStop = 'EEXIST'
@@ -52,6 +55,15 @@ export function mapRun(
     pHi = advanceHi(pHi, pLo, bytes)
     pLo = advanceLo(pLo, bytes)
   }
+}
+
+/** Writes one entry: a call for one page is as frequent as one for many, and loops have a price to enter. */
+function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo: number, prot: number): void {
+  const attrLo = plan.attrLo[prot]!
+  const attrHi = plan.attrHi[prot]!
+  if (plan.node.entryLg === 1) t.words[at + 1] = attrHi | (plan.plain ? paddrHi & plan.addressHi : encodeLane(plan, 1, paddrHi, paddrLo))
+  t.words[at] = attrLo | (plan.plain ? paddrLo & plan.addressLo : encodeLane(plan, 0, paddrHi, paddrLo))
+  if (t.pool.sync !== undefined) t.synced(at, 1 << plan.node.entryLg)
 }
 
 /** Writes `n` mappings from word `at` on, and syncs them. Runs end where the low lane of the address would carry. */
@@ -135,6 +147,9 @@ function replaceable(t: Tree, node: HotNode, at: number, from: number, slots: nu
 function replaceTables(t: Tree, plan: LeafPlan, at: number, from: number, slots: number, iova: bigint): void {
   for (let slot = from; slot < from + slots; slot++) {
     const word = at + (slot << plan.node.entryLg)
-    if (t.isTable(plan.node, word)) t.removeTable(plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), undefined)
+    if (!t.isTable(plan.node, word)) continue
+    const slotIova = iova + BigInt(slot) * BigInt(plan.slotBytes)
+    if (t.compiled.policy.flushOrder === 'range') t.detachTable(plan.node, word, slotIova, t.rangeGather(undefined))
+    else t.removeTable(plan.node, word, slotIova, undefined)
   }
 }

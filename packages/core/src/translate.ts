@@ -33,7 +33,9 @@ function leafAddress(t: Tree, node: HotNode, at: number, hi: number, lo: number)
   for (let i = 0; i < leaves.length; i++) {
     const plan = leaves[i]!
     if (!plan.simple || (d & plan.matchMask) !== plan.matchValue) continue
-    resolve(plan, d, node.entryLg === 1 ? t.words[at + 1]! : 0, hi, lo)
+    const high = node.entryLg === 1 ? t.words[at + 1]! : 0
+    if ((high & plan.matchMaskHi) !== plan.matchValueHi) continue
+    resolve(plan, d, high, hi, lo)
     return true
   }
   return decodeLeaf(t, node, at, hi, lo)

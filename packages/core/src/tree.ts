@@ -4,7 +4,7 @@ import { type Compiled, type HotNode, type LeafPlan, tableRaw } from './compile.
 import { decode, kindOf } from './decode.ts'
 import { IoPgtableError } from './errors.ts'
 import type { TlbFlushOps } from './flush.ts'
-import type { GatherOwner, IotlbGather } from './gather.ts'
+import { type GatherOwner, IotlbGather } from './gather.ts'
 import { clear64, fill32, prefix32, prefix64 } from './hot.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
@@ -17,6 +17,8 @@ export const STATE_STATUS = 0
 export const STATE_ROOT = 1
 export const STATE_UNITS = 2
 export const STATE_WORDS = 16
+/** Low bits of the root's word that hold its place in the chain of nodes: tables are aligned to 16 words. */
+const ROOT_NODE_MASK = 15
 
 export const LIVE = 0
 export const DEAD = 1
@@ -31,8 +33,9 @@ export class Tree implements GatherOwner {
   readonly meta: Int32Array
   readonly baseLo: number
   readonly compiled: Compiled
-  readonly root: HotNode
-  readonly rootWord: number
+  /** The root's node and word index. They change where the root may grow: see {@link Tree.refresh}. */
+  root: HotNode
+  rootWord: number
   readonly last: HotNode
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
@@ -43,7 +46,9 @@ export class Tree implements GatherOwner {
   /** A callback of the driver is running. */
   inCallback = false
   /** Tables whose flush failed: they stay allocated until the table is freed. */
-  readonly stranded: PtPtr[] = []
+  readonly stranded: PtFreeList[] = []
+  /** See {@link Tree.rangeGather}. */
+  ownGather: IotlbGather | undefined = undefined
   /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
   mapStop: '' | 'EEXIST' | 'ENOMEM' = ''
   /** Whether the last unmap run ended at a part of a larger leaf, not at a hole. */
@@ -59,7 +64,7 @@ export class Tree implements GatherOwner {
     this.baseLo = Number(BigInt.asIntN(32, pool.base))
     this.compiled = compiled
     this.root = compiled.root
-    this.rootWord = state[STATE_ROOT] ?? 0
+    this.rootWord = 0
     this.last = compiled.last
     const spanLg = compiled.last.shift + compiled.last.node.bits
     this.spanLg = compiled.root === compiled.last || spanLg > 31 ? 0 : spanLg
@@ -67,6 +72,44 @@ export class Tree implements GatherOwner {
     this.state = state
     this.owner = owner
     this.tlb = tlb
+    this.refresh()
+  }
+
+  /** Reads the root from the shared state: another worker may have grown it. The word holds the index and, in its low bits, the node. */
+  refresh(): void {
+    const packed = this.state[STATE_ROOT]!
+    this.rootWord = packed & ~ROOT_NODE_MASK
+    this.root = this.compiled.chain[packed & ROOT_NODE_MASK]!
+  }
+
+  /** Whether a table of the current root cannot reach the address. */
+  beyondRoot(hi: number, lo: number): boolean {
+    return this.compiled.grows && ((hi & this.root.beyondHi) | (lo & this.root.beyondLo)) !== 0
+  }
+
+  /** Adds levels above the root until it reaches the address: the old root becomes entry 0 of the new one. False without memory. */
+  #grow(hi: number, lo: number): boolean {
+    while (this.beyondRoot(hi, lo)) {
+      const depth = this.compiled.chain.indexOf(this.root)
+      const parent = this.compiled.chain[depth - 1]
+      if (parent === undefined) throw new Error('an address beyond the highest root passed the checks')
+      const made = this.alloc(parent)
+      if (made === undefined) return false
+      const at = made >>> 2
+      const entry = tableRaw(parent, this.pool.base + BigInt(this.rootWord) * 4n)
+      if (parent.entryLg === 1) this.pool.cells[at >> 1] = BigInt.asIntN(64, entry)
+      else this.words[at] = Number(BigInt.asIntN(32, entry))
+      this.synced(at, 1 << parent.entryLg)
+      const packed = this.rootWord | depth
+      if (Atomics.compareExchange(this.state, STATE_ROOT, packed, at | (depth - 1)) !== packed) this.#discard(parent, made)
+      this.refresh()
+    }
+    return true
+  }
+
+  #discard(node: HotNode, made: PtPtr): void {
+    this.#account(-node.node.tableBytes)
+    this.pool.free(made)
   }
 
   /** The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. */
@@ -75,6 +118,7 @@ export class Tree implements GatherOwner {
       const cached = this.cached(hi, lo)
       if (cached >= 0) return cached
     }
+    if (this.beyondRoot(hi, lo) && !this.#grow(hi, lo)) return NO_MEMORY
     let node = this.root
     let table = this.rootWord
     while (node !== target) {
@@ -99,6 +143,7 @@ export class Tree implements GatherOwner {
       const cached = this.cached(hi, lo)
       if (cached >= 0) return cached
     }
+    if (this.beyondRoot(hi, lo)) return EMPTY
     let node = this.root
     let table = this.rootWord
     while (node !== target) {
@@ -153,15 +198,14 @@ export class Tree implements GatherOwner {
       this.synced(at, 1 << node.entryLg)
       return made >>> 2
     }
-    this.#account(-tableAlloc(child))
-    this.pool.free(made)
+    this.#discard(child, made)
     const now = this.words[at]!
     return (now & node.tableMask) === node.tableValue && (now & node.emptyMask) !== node.emptyValue ? this.tableOf(node, at) : BLOCKED
   }
 
   /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
   alloc(node: HotNode): PtPtr | undefined {
-    const bytes = tableAlloc(node)
+    const bytes = node.node.tableBytes
     const below = this.compiled.geometry.tablesBelow
     const ptr = this.#tryAlloc(bytes, below)
     if (ptr === undefined) return undefined
@@ -237,9 +281,9 @@ export class Tree implements GatherOwner {
     return false
   }
 
-  /** Calls `take` with the table and every table below it. */
-  forEachTable(node: HotNode, table: number, take: (table: PtPtr) => void): void {
-    take((table * 4) as PtPtr)
+  /** Calls `take` with the table and every table below it, and their nodes. */
+  forEachTable(node: HotNode, table: number, take: (table: PtPtr, node: HotNode) => void): void {
+    take((table * 4) as PtPtr, node)
     if (node.child === undefined) return
     const n = 2 ** node.node.bits
     for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
@@ -258,20 +302,63 @@ export class Tree implements GatherOwner {
     const table = this.tableOf(node, at)
     this.clear(node, at, 1)
     this.pool.bumpGeneration()
-    const tables: PtPtr[] = []
-    this.forEachTable(child, table, (ptr) => tables.push(ptr))
+    const flush = (): void => this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
     if (gather !== undefined) {
-      for (const ptr of tables) gather.defer(ptr)
-      this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+      this.forEachTable(child, table, (ptr) => gather.defer(ptr))
+      flush()
       return
     }
+    const tables = this.newFreeList()
+    this.forEachTable(child, table, (ptr) => tables.add(ptr))
     try {
-      this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+      flush()
     } catch (error) {
-      this.stranded.push(...tables)
+      this.stranded.push(tables)
       throw error
     }
-    this.freeAll(tables)
+    this.freed(tables)
+  }
+
+  /** The gather of a call whose flush order is `range`: the caller's, or one that ends with the call. */
+  rangeGather(gather: IotlbGather | undefined): IotlbGather {
+    if (gather !== undefined) return gather
+    this.ownGather ??= new IotlbGather()
+    this.ownGather.bind(this)
+    return this.ownGather
+  }
+
+  /** Syncs the call's own gather, if it used one. */
+  finish(): void {
+    const own = this.ownGather
+    if (own === undefined) return
+    this.ownGather = undefined
+    this.syncOwn(own)
+  }
+
+  /** Syncs a gather that ends with its call. Should the driver's `sync` throw, the tables stay allocated until the whole table is freed. */
+  syncOwn(own: IotlbGather): void {
+    try {
+      own.sync()
+    } catch (error) {
+      const tables = own.abandon()
+      if (tables !== undefined) this.stranded.push(tables)
+      throw error
+    }
+  }
+
+  /** Takes an emptied, or replaced, table out of the tree for a flush order of `range`: its memory waits in the gather. */
+  detachTable(node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
+    const child = node.child
+    if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
+    const table = this.tableOf(node, at)
+    this.clear(node, at, 1)
+    this.pool.bumpGeneration()
+    gather.addRange(iova, 2 ** node.shift, 1)
+    const { chain } = this.compiled
+    this.forEachTable(child, table, (ptr, made) => {
+      gather.defer(ptr)
+      gather.tableLevels |= 1 << (chain[chain.indexOf(made) - 1] ?? node).node.level
+    })
   }
 
   /** Runs a callback of the driver; changes of this table from inside it are refused. */
@@ -285,12 +372,6 @@ export class Tree implements GatherOwner {
     }
   }
 
-  freeAll(tables: readonly PtPtr[]): void {
-    const list = this.newFreeList()
-    for (const ptr of tables) list.add(ptr)
-    this.freed(list)
-  }
-
   newFreeList(): PtFreeList {
     return this.pool.freeList()
   }
@@ -302,6 +383,15 @@ export class Tree implements GatherOwner {
   freed(list: PtFreeList): void {
     this.#account(-list.bytes)
     list.putBack()
+  }
+
+  /** Frees everything; the state is dead by then. A root may have taken more memory than its table has bytes. */
+  freeTree(): void {
+    for (const list of this.stranded.splice(0)) this.freed(list)
+    const tables = this.newFreeList()
+    this.forEachTable(this.root, this.rootWord, (table) => tables.add(table))
+    this.freed(tables)
+    this.#account(rootAlloc(this.compiled.root) - this.compiled.root.node.tableBytes)
   }
 
   get tableBytes(): number {
@@ -339,19 +429,19 @@ function emptyCache(): Int32Array {
 export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number): PtPtr {
   const { node, emptyLo, emptyHi, entryLg } = compiled.root
   const below = compiled.geometry.tablesBelow
-  const bytes = tableAlloc(compiled.root)
+  const bytes = rootAlloc(compiled.root)
   const root = pool.alloc(bytes, { owner, ...(below !== undefined && { below }) })
   if (node.empty !== 0n) {
     if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
     else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
   }
   pool.sync?.(pool.physOf(root), node.tableBytes)
-  state[STATE_ROOT] = root >>> 2
-  state[STATE_UNITS] = bytes / UNIT
+  state[STATE_ROOT] = (root >>> 2) | compiled.chain.indexOf(compiled.root)
+  state[STATE_UNITS] = node.tableBytes / UNIT
   return root
 }
 
-/** What a table is asked from the allocator with: blocks are aligned to their size. */
-function tableAlloc(node: HotNode): number {
+/** What a root is asked from the allocator with: blocks are aligned to their size. */
+function rootAlloc(node: HotNode): number {
   return Math.max(node.node.tableBytes, node.node.align ?? 0)
 }

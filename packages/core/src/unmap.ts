@@ -1,7 +1,7 @@
 /** Unmapping: any run of consecutive mappings, whatever calls made them. */
 import type { LeafPlan } from './compile.ts'
 import type { IotlbGather } from './gather.ts'
-import { prefix32, prefix64 } from './hot.ts'
+import { prefix32, prefix64, until64 } from './hot.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
 import { BLOCKED, slotIndex, type Tree } from './tree.ts'
 
@@ -40,9 +40,14 @@ export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number
   }
 }
 
-function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
-  if (plan.node.entryLg === 1) return prefix64(t.words, at, slots, plan.matchMask, plan.matchValue)
-  return prefix32(t.words, at, slots, plan.matchMask, plan.matchValue)
+/** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
+export function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
+  const { node, matchMask, matchValue } = plan
+  if (node.entryLg === 0) return prefix32(t.words, at, slots, matchMask, matchValue)
+  let n = prefix64(t.words, at, slots, matchMask, matchValue)
+  if (plan.checkEmpty) n = until64(t.words, at, n, node.emptyMask, node.emptyValue)
+  if (plan.matchMaskHi !== 0) n = prefix64(t.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)
+  return n
 }
 
 /** A run that is not made of equal leaves: with tables, smaller leaves of the same node, or an end. Returns the mappings taken down. */

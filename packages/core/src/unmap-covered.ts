@@ -1,0 +1,106 @@
+/**
+ * Unmapping by the policy `covered`: mapping by mapping up to the first hole, whatever sizes they have; a larger leaf goes whole when the
+ * range starts at its head, and tables that the range covers go with what is in them.
+ */
+import type { HotNode, LeafPlan } from './compile.ts'
+import { type DecodedLeaf, decode } from './decode.ts'
+import type { IotlbGather } from './gather.ts'
+import { advanceHi, advanceLo, join } from './lanes.ts'
+import { slotIndex, type Tree } from './tree.ts'
+import { leafPrefix } from './unmap.ts'
+
+/** Where a walk over a range stands: what it has taken, and whether it met its end. */
+interface Sweep {
+  readonly t: Tree
+  readonly gather: IotlbGather
+  ended: boolean
+}
+
+/**
+ * Unmaps `bytes` from an aligned address in range on.
+ * @returns bytes unmapped: fewer than asked at a hole or, with `t.stoppedAtLeaf` set, in the middle of a larger leaf; more than asked when
+ * the last mapping is larger than the rest of the range
+ */
+export function unmapCovered(t: Tree, hi: number, lo: number, bytes: number, given: IotlbGather | undefined): number {
+  t.stoppedAtLeaf = false
+  if (t.beyondRoot(hi, lo)) return 0
+  const gather = t.rangeGather(given)
+  const taken = sweepTable({ t, gather, ended: false }, t.root, t.rootWord, hi, lo, bytes)
+  if (taken > 0) gather.addRange(join(hi, lo), t.compiled.granule, taken / t.compiled.granule)
+  return taken
+}
+
+/** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
+function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: number, bytes: number): number {
+  const slotBytes = 2 ** node.shift
+  const slots = 2 ** node.node.bits
+  let taken = 0
+  for (let index = slotIndex(node, hi, lo); index < slots && taken < bytes && !sweep.ended; ) {
+    const at = table + (index << node.entryLg)
+    const entryHi = advanceHi(hi, lo, taken)
+    const entryLo = advanceLo(lo, taken)
+    const whole = offsetIn(entryHi, entryLo, slotBytes) === 0
+    const run = whole ? sweepRun(sweep, node, at, Math.min(slots - index, Math.floor((bytes - taken) / slotBytes))) : 0
+    if (run > 0) {
+      taken += run * slotBytes
+      index += run
+    } else if (sweep.t.isTable(node, at)) {
+      taken += sweepChild(sweep, node, at, entryHi, entryLo, bytes - taken)
+      index++
+    } else {
+      const leaf = sweepLeaf(sweep, node, table, index, entryHi, entryLo)
+      taken += leaf
+      index += leaf / slotBytes
+    }
+  }
+  return taken
+}
+
+/** Clears the leaves of the entry's own size from `at` on, up to `most` of them. */
+function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number): number {
+  const plan = single(node)
+  if (plan === undefined || most === 0) return 0
+  const n = leafPrefix(t, plan, at, most)
+  if (n === 0) return 0
+  t.clear(node, at, n)
+  gather.leafLevels |= 1 << node.node.level
+  return n
+}
+
+function single(node: HotNode): LeafPlan | undefined {
+  return node.leaves.find((plan) => plan.slots === 1 && plan.simple)
+}
+
+/** What lies below a table; the table itself when the range covers it and everything in it went. */
+function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number, bytes: number): number {
+  const { t, gather } = sweep
+  const child = node.child
+  if (child === undefined) return 0
+  const slotBytes = 2 ** node.shift
+  const rest = slotBytes - offsetIn(hi, lo, slotBytes)
+  const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
+  if (!sweep.ended && taken === slotBytes) t.detachTable(node, at, join(hi, lo), gather)
+  return taken
+}
+
+/** One leaf of any size, from its head; otherwise the sweep ends here. */
+function sweepLeaf(sweep: Sweep, node: HotNode, table: number, index: number, hi: number, lo: number): number {
+  const { t, gather } = sweep
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, table + (index << node.entryLg)))
+  const head = entry.type === 'leaf' && offsetIn(hi, lo, entry.size.pgsize) === 0
+  if (!head) {
+    sweep.ended = true
+    t.stoppedAtLeaf = entry.type === 'leaf'
+    return 0
+  }
+  const { size } = entry as DecodedLeaf
+  t.clear(node, table + (index << node.entryLg), size.slots)
+  gather.leafLevels |= 1 << node.node.level
+  return size.pgsize
+}
+
+/** How far into an aligned block of `size` bytes the address is; `size` is a power of two. */
+function offsetIn(hi: number, lo: number, size: number): number {
+  if (size <= 0x1_0000_0000) return (lo >>> 0) % size
+  return ((hi >>> 0) % (size / 0x1_0000_0000)) * 0x1_0000_0000 + (lo >>> 0)
+}
