@@ -15,10 +15,10 @@ const owners = ['.', ...[...packages, ...packagesIn('apps')].map(({ folder }) =>
 /** Any text may import any package, whatever the folder that it is in depends on. */
 const paths = Object.fromEntries(
   packages.flatMap(({ folder, manifest }) =>
-    Object.entries(manifest.exports ?? {}).map(([entry, conditions]) => [
-      manifest.name + entry.slice(1),
-      [`${ROOT}${folder}/${(conditions[SOURCE] ?? '').slice(2)}`],
-    ]),
+    Object.entries(manifest.exports ?? {}).map(([entry, target]) => {
+      const file = typeof target === 'string' ? target : (target[SOURCE] ?? '')
+      return [manifest.name + entry.slice(1), [`${ROOT}${folder}/${file.slice(2)}`]]
+    }),
   ),
 )
 

@@ -5,13 +5,13 @@ import { defineConfig, type Options } from 'tsup'
 const SOURCE = '@io-pgtable/source'
 
 interface Manifest {
-  readonly exports: Record<string, Record<string, string>>
+  readonly exports: Record<string, string | Record<string, string>>
   readonly bin?: Record<string, string>
 }
 
 function entries(): string[] {
   const { exports, bin = {} } = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest
-  const exported = Object.values(exports).map((conditions) => conditions[SOURCE])
+  const exported = Object.values(exports).map((target) => (typeof target === 'string' ? undefined : target[SOURCE]))
   const commands = Object.values(bin).map((file) => file.replace('dist/', 'src/').replace(/\.js$/, '.ts'))
   return [...exported, ...commands].filter((file) => file !== undefined)
 }

@@ -1,14 +1,19 @@
-/** Page blocks of 2^order pages, naturally aligned in physical addresses; freed buddies merge. The state is in `meta`. */
+/**
+ * Page blocks of 2^order pages, naturally aligned in physical addresses; freed buddies merge, at once but for one page: a table that comes
+ * and goes would otherwise split a large block and merge it again each time. The state is in `meta`.
+ */
 import { BitTree } from './bit-tree.ts'
-import { blocksOf, type Layout } from './layout.ts'
+import { blocksOf, type Layout, SPARE } from './layout.ts'
 
 export class Buddy {
+  readonly #meta: Int32Array
   readonly #free: readonly BitTree[]
   readonly #bias: number
   readonly #maxOrder: number
 
   constructor(meta: Int32Array, layout: Layout) {
     const { pages, bias, maxOrder, orders } = layout
+    this.#meta = meta
     this.#free = orders.map((at, order) => new BitTree(meta, at, blocksOf(pages, bias, order)))
     this.#bias = bias
     this.#maxOrder = maxOrder
@@ -24,11 +29,30 @@ export class Buddy {
     }
   }
 
-  /**
-   * Takes a block: of the smallest order that has one, the lowest, so that large blocks and high addresses are left whole.
-   * @returns its first page, at most `maxPage`; or -1
-   */
+  /** Takes a block. @returns its first page, at most `maxPage`; or -1 */
   take(order: number, maxPage: number): number {
+    const spare = this.#meta[SPARE]! - 1
+    if (spare < 0) return this.#takeFree(order, maxPage)
+    if (order === 0 && spare <= maxPage) {
+      this.#meta[SPARE] = 0
+      return spare
+    }
+    const page = this.#takeFree(order, maxPage)
+    if (page >= 0) return page
+    // the spare page may be what a larger block lacks
+    this.#meta[SPARE] = 0
+    this.#merge(spare, 0)
+    return this.#takeFree(order, maxPage)
+  }
+
+  /** Gives a block back. */
+  give(page: number, order: number): void {
+    if (order === 0 && this.#meta[SPARE] === 0) this.#meta[SPARE] = page + 1
+    else this.#merge(page, order)
+  }
+
+  /** Of the smallest order that has a block the lowest, so that large blocks and high addresses are left whole. */
+  #takeFree(order: number, maxPage: number): number {
     for (let k = order; k <= this.#maxOrder; k++) {
       const index = this.#free[k]!.first()
       if (index < 0) continue
@@ -44,8 +68,7 @@ export class Buddy {
     return -1
   }
 
-  /** Gives a block back. */
-  give(page: number, order: number): void {
+  #merge(page: number, order: number): void {
     const bias = this.#bias
     let at = page + bias
     let k = order

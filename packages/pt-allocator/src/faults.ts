@@ -50,9 +50,11 @@ export class Faults {
   noMemory(bytes: number, shift: number, below: bigint | undefined): IoPgtableError {
     const { meta, size } = this.#pool
     const live = hex(meta[LIVE]! * UNIT)
-    const why = this.#arena.fitsCeiling(shift)
-      ? `no free block of ${hex(bytes)} bytes${below === undefined ? '' : ` below ${hex(below)}`}`
-      : `no room for ${hex(bytes)} bytes under its ceiling of ${hex(meta[CEILING]! * UNIT)}`
+    const ceiling = meta[CEILING]! * UNIT
+    const why =
+      ceiling === size || this.#arena.fitsCeiling(shift)
+        ? `no free block of ${hex(bytes)} bytes${below === undefined ? '' : ` below ${hex(below)}`}`
+        : `no room for ${hex(bytes)} bytes under its ceiling of ${hex(ceiling)}`
     return this.error('ENOMEM', 'alloc', `has ${why}: ${live} of ${hex(size)} bytes at ${this.#span()} are live`, bytes)
   }
 

@@ -36,6 +36,8 @@ export const ALLOCS_HI = 20
 export const MARK = 21
 /** Bytes of side records in use. */
 export const SIDE_BYTES = 22
+/** A free page that is kept out of the free sets, plus 1; 0 when there is none. */
+export const SPARE = 23
 /** Index in `meta` of the generation, a word that changes whenever a table is freed or replaced: what was cached of tables is then void. */
 export const GENERATION = 32
 /** Live blocks by log2 of their size, then the most that ever were. */

@@ -3,7 +3,7 @@ import { Arena } from './arena.ts'
 import { IoPgtableError, show } from './errors.ts'
 import { Faults } from './faults.ts'
 import { PtFreeList } from './free-list.ts'
-import { GENERATION, type Layout, layoutOf, MAX_SHIFT, UNIT } from './layout.ts'
+import { GENERATION, type Layout, layoutOf, UNIT } from './layout.ts'
 import { lock, unlock } from './lock.ts'
 import { checkHooks, checkOptions, newBuffer, type PtPoolHooks, type PtPoolOptions } from './options.ts'
 import { OwnerNames } from './owners.ts'
@@ -107,9 +107,9 @@ export class PtPool {
    */
   alloc(bytes: number, options: AllocOptions = NO_OPTIONS): PtPtr {
     const shift = shiftOf(bytes)
+    if (typeof options !== 'object' || options === null) throw this.#faults.error('EINVAL', 'alloc', `got options ${show(options)}`)
     const owner = options.owner ?? 0
-    if (owner !== 0 && !this.#owners.knows(owner))
-      throw new IoPgtableError('EINVAL', 'alloc', `owner ${show(owner)} is no tag of this pool`)
+    if (owner !== 0 && !this.#owners.knows(owner)) throw this.#faults.error('EINVAL', 'alloc', `gave out no owner tag ${show(owner)}`)
     const limit = options.below === undefined ? this.size : this.#limitOf(options.below)
     let ptr = this.#take(shift, limit, owner)
     if (ptr < 0 && options.nowait !== true && this.#onPressure !== undefined && !this.#underPressure) {
@@ -135,14 +135,16 @@ export class PtPool {
    * @throws `EFAULT` for the first that is not the start of a live block; all others are freed all the same
    */
   freeAll(ptrs: readonly PtPtr[]): void {
-    for (const ptr of ptrs) this.#checkRange('freeAll', ptr)
+    if (!Array.isArray(ptrs)) throw this.#faults.error('EINVAL', 'freeAll', `frees an array of handles, not ${show(ptrs)}`)
     const bad = this.#locked('freeAll', () => {
       let first = -1
-      for (let i = 0; i < ptrs.length; i++) if (this.#arena.release(ptrs[i]!) === 0 && first < 0) first = i
-      this.bumpGeneration()
+      for (let i = 0; i < ptrs.length; i++) if (!(this.#inRange(ptrs[i]!) && this.#arena.release(ptrs[i]!) !== 0) && first < 0) first = i
+      if (ptrs.length > 0) this.bumpGeneration()
       return first
     })
-    if (bad >= 0) throw this.#faults.notLive('freeAll', ptrs[bad]!)
+    if (bad < 0) return
+    this.#checkRange('freeAll', ptrs[bad]!)
+    throw this.#faults.notLive('freeAll', ptrs[bad]!)
   }
 
   /** A list whose blocks are freed together, later. */
@@ -260,17 +262,22 @@ export class PtPool {
   }
 
   #checkRange(op: string, ptr: PtPtr): void {
-    if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || ptr >= this.size) throw this.#faults.foreign(op, ptr)
+    if (!this.#inRange(ptr)) throw this.#faults.foreign(op, ptr)
+  }
+
+  #inRange(ptr: PtPtr): boolean {
+    return typeof ptr === 'number' && ptr >>> 0 === ptr && ptr < this.size
   }
 }
 
 /** log2 of a block's size. */
 function shiftOf(bytes: number): number {
-  // 2^31 and 2^32 are no positive int32s
-  if (bytes >= UNIT && bytes <= 0x4000_0000 && (bytes & (bytes - 1)) === 0 && (bytes | 0) === bytes) return 31 - Math.clz32(bytes)
-  const shift = typeof bytes === 'number' ? Math.log2(bytes) : Number.NaN
-  if (Number.isInteger(shift) && shift > MAX_SHIFT - 2 && shift <= MAX_SHIFT) return shift
-  const value = typeof bytes === 'number' ? { value: bytes } : {}
+  if (typeof bytes === 'number') {
+    if (bytes >= UNIT && (bytes | 0) === bytes && (bytes & (bytes - 1)) === 0) return 31 - Math.clz32(bytes)
+    // 2^31 and 2^32 are no positive int32s
+    if (bytes === 2 ** 31 || bytes === 2 ** 32) return Math.log2(bytes)
+  }
+  const value = typeof bytes === 'number' || typeof bytes === 'bigint' ? { value: bytes } : {}
   throw new IoPgtableError('EINVAL', 'alloc', `bytes ${show(bytes)} is not a power of two in 0x40 .. 2^32`, value)
 }
 

@@ -1,0 +1,28 @@
+/** All rows, in the order in which they run and are printed. */
+import { FILL, MEMORY } from './references.ts'
+import type { HeapRow, Row } from './row.ts'
+import { createRows, heapRows } from './rows-lifetime.ts'
+import { blockRows, largeMapRow, mapRows, mixedRows } from './rows-map.ts'
+import { largeTranslateRow, translateRows } from './rows-translate.ts'
+import { dropRow, unmapRows } from './rows-unmap.ts'
+import { ARM64, ARM64_LARGE, V7S } from './subject.ts'
+
+/** The references come first: they are part of every run. */
+export const REFERENCES: readonly Row[] = [FILL, MEMORY]
+
+export const ROWS: readonly Row[] = [
+  ...mapRows(ARM64),
+  ...unmapRows(ARM64),
+  ...translateRows(ARM64),
+  ...blockRows(ARM64),
+  ...mixedRows(ARM64),
+  dropRow(ARM64),
+  ...createRows(ARM64),
+  largeMapRow(ARM64_LARGE),
+  largeTranslateRow(ARM64_LARGE),
+  ...mapRows(V7S),
+  ...unmapRows(V7S),
+  ...translateRows(V7S),
+]
+
+export const HEAP_ROWS: readonly HeapRow[] = [...heapRows(ARM64), ...heapRows(V7S)]

@@ -1,0 +1,224 @@
+/** What the demo finds out: plain data, which the terminal output and `--json` show alike. */
+import type { ProtName } from '@io-pgtable/core'
+import type { StreamTable } from './smmuv3.ts'
+
+/** Something that fails the demo: unknown memory, an invalid descriptor, a structure that cannot be followed. */
+export interface Finding {
+  readonly place: string
+  readonly message: string
+  readonly value: bigint
+}
+
+/** One value that is not as it should be. */
+export interface Difference {
+  readonly where: string
+  readonly column: string
+  readonly expected: string
+  readonly got: string
+}
+
+/** A comparison of two lists of mappings. `differences` holds the first few, `differing` counts the mappings that differ. */
+export interface Comparison {
+  readonly expected: number
+  readonly identical: number
+  readonly differing: number
+  readonly differences: readonly Difference[]
+}
+
+/** Something that the demo makes sure of. */
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** Consecutive mappings that are alike. */
+export interface Range {
+  readonly first: bigint
+  readonly last: bigint
+  readonly paddr: bigint
+  readonly pgsize: number
+  readonly pgcount: number
+  readonly kind: string
+  readonly prot: readonly ProtName[]
+  /** Fields of the leaf and of the tables above that are not zero, by name. */
+  readonly fields: Readonly<Record<string, number>>
+}
+
+/** One named field of a descriptor. */
+export interface FieldText {
+  readonly name: string
+  /** Descriptor bits, `[4:2]`. */
+  readonly bits: string
+  readonly value: bigint
+  readonly meaning: string
+}
+
+/** One descriptor on the way to a page. */
+export interface WalkStep {
+  readonly level: number
+  readonly node: string
+  readonly table: bigint
+  readonly index: number
+  readonly raw: bigint
+  readonly type: string
+  readonly kind: string
+  /** Physical address of the next table, or of the page. */
+  readonly target: bigint | undefined
+  readonly fields: readonly FieldText[]
+}
+
+/** A TLB callback that the driver got. */
+export interface TlbEvent {
+  readonly call: 'flushAll' | 'flushWalk' | 'addPages' | 'sync'
+  readonly iova?: bigint
+  readonly size?: number
+  readonly granule?: number
+  readonly count?: number
+}
+
+export interface BufferReport {
+  readonly name: string
+  readonly iova: bigint
+  readonly paddr: bigint
+  readonly size: number
+  readonly prot: readonly ProtName[]
+  /** The first leaf descriptor. */
+  readonly descriptor: bigint
+  /** The page sizes that the engine chose, largest first. */
+  readonly pages: readonly { readonly pgsize: number; readonly count: number }[]
+}
+
+/** Part (a), for one format. */
+export interface DriverReport {
+  readonly format: string
+  readonly title: string
+  readonly ias: number
+  readonly oas: number
+  readonly pageSizes: readonly number[]
+  readonly registers: Readonly<Record<string, unknown>>
+  readonly buffers: readonly BufferReport[]
+  readonly tableBytes: number
+  readonly translation: { readonly iova: bigint; readonly paddr: bigint | undefined; readonly walk: readonly WalkStep[] }
+  readonly batch: { readonly translated: number; readonly wrong: number }
+  readonly conflict: {
+    readonly pages: number
+    readonly taken: number
+    readonly error: string | undefined
+    readonly mapped: number
+    readonly warnings: number
+  }
+  readonly spanningUnmap: {
+    readonly pgsize: number
+    readonly half: number
+    readonly granule: number
+    readonly unmapped: number
+    readonly events: readonly TlbEvent[]
+    readonly tableBytes: { readonly before: number; readonly mapped: number; readonly unmapped: number; readonly synced: number }
+  }
+  readonly revoked: { readonly access: string; readonly use: string; readonly events: readonly TlbEvent[] }
+  readonly leakedBytes: number
+  readonly peakBytes: number
+  readonly checks: readonly Check[]
+}
+
+/** What is known of a memory image. */
+export interface ImageReport {
+  readonly file: string
+  readonly what: string
+  readonly kernel: string
+  readonly segments: number
+  readonly knownBytes: number
+}
+
+/** A stream of the SMMU: found, walked, compared, rebuilt. */
+export interface StreamReport {
+  readonly sid: number
+  readonly steAddress: bigint
+  readonly cdAddress: bigint
+  readonly asid: number
+  readonly ttb: bigint
+  readonly inputBits: number
+  readonly outputBits: number
+  readonly granule: number
+  readonly mair: bigint
+  readonly leaves: number
+  readonly tables: number
+  readonly ranges: readonly Range[]
+  /** What is worth knowing and changes no translation. */
+  readonly notes: readonly string[]
+  readonly facts: Comparison
+  readonly mappings: Comparison
+  readonly rebuilt: Comparison & { readonly tables: number; readonly registers: Comparison }
+}
+
+export interface SmmuReport {
+  readonly image: ImageReport
+  readonly strtabBase: bigint
+  readonly strtabBaseCfg: bigint
+  readonly table: StreamTable
+  readonly entries: Readonly<Record<string, number>>
+  readonly streams: readonly StreamReport[]
+  readonly expectedStreams: number
+  readonly leakedBytes: number
+  readonly findings: readonly Finding[]
+  readonly checks: readonly Check[]
+}
+
+/** Mappings that are alike in all but their addresses. */
+export interface AttributeGroup {
+  readonly kind: string
+  readonly domain: number | undefined
+  readonly leaves: number
+  readonly bytes: number
+  /** In words: who may do what, and the memory type. */
+  readonly access: string
+  readonly memory: string
+}
+
+/** One of the two roots of a CPU. */
+export interface RootReport {
+  readonly name: string
+  readonly root: bigint
+  readonly first: bigint
+  readonly last: bigint
+  readonly leaves: number
+  readonly tables: number
+  readonly ranges: readonly Range[]
+  readonly attributes: readonly AttributeGroup[]
+  /** What is worth knowing and changes no translation. */
+  readonly notes: readonly string[]
+  readonly mappings: Comparison
+}
+
+export interface CpuReport {
+  readonly image: ImageReport
+  readonly registers: Readonly<Record<string, bigint>>
+  readonly roots: readonly RootReport[]
+  readonly findings: readonly Finding[]
+  readonly checks: readonly Check[]
+}
+
+export interface DemoReport {
+  readonly ok: boolean
+  readonly driver: readonly DriverReport[]
+  readonly smmuv3: SmmuReport
+  readonly armv7: CpuReport
+  /** Counts over all parts. */
+  readonly totals: {
+    readonly streams: number
+    readonly leaves: number
+    readonly identical: number
+    readonly cpuMappings: number
+    readonly differences: number
+    readonly findings: number
+    readonly leakedBytes: number
+    readonly checks: number
+    readonly passed: number
+  }
+}
+
+/** The report as JSON: bigints are hex strings. */
+export function toJson(report: DemoReport): string {
+  return JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value), 2)
+}

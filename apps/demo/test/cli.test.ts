@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { runCli } from '../src/cli.ts'
+import { compareFacts, compareRows } from '../src/compare.ts'
+import type { Dumps } from '../src/dumps.ts'
+import { bytes, colorsFor, columns, wantsColor } from '../src/text.ts'
+import { DUMPS, flip, spoilt } from './support.ts'
+
+function run(args: readonly string[], dumps: () => Dumps = () => DUMPS, color = false): { code: number; out: string; err: string } {
+  const result = { code: -1, out: '', err: '' }
+  const io = { out: (text: string) => (result.out += text), err: (text: string) => (result.err += text), color }
+  result.code = runCli(args, io, dumps)
+  return result
+}
+
+const TAMPERED: Dumps = { ...DUMPS, smmuv3: spoilt(DUMPS.smmuv3, (image) => flip(image, 0x4807_efe0n, 1n << 6n)) }
+
+describe('the command', () => {
+  test('ends well', () => {
+    const { code, out, err } = run([])
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/✔ 23 of 23 checks .* 0 differences .*\n$/)
+    expect(out).toContain('… and 257 more ranges (--all shows every one)')
+  })
+
+  test('--json is one document, whatever is found', () => {
+    const { code, out } = run(['--json'])
+    expect([code, JSON.parse(out).ok]).toEqual([0, true])
+    const tampered = run(['--json'], () => TAMPERED)
+    expect([tampered.code, JSON.parse(tampered.out).ok]).toEqual([1, false])
+  })
+
+  test('a tampered image exits with 1 and says what differs', () => {
+    const { code, out } = run([], () => TAMPERED)
+    expect(code).toBe(1)
+    expect(out).toMatch(/✘ 22 of 23 checks/)
+    expect(out).toContain('stream 24 mappings, 0xffffc000')
+  })
+
+  test('an image that cannot be read exits with 1', () => {
+    const { code, out, err } = run([], () => ({ ...DUMPS, armv7: { ...DUMPS.armv7, memory: new Uint8Array(20) } }))
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(/^demo: EBADMSG: readElfCore: .*\n$/)
+  })
+
+  test.each([['--help'], ['-h']])('%s', (flag) => {
+    const { code, out, err } = run([flag])
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^usage: /)
+  })
+
+  test.each([['--jsn'], ['file'], ['--json=1'], ['-x']])('%s is a bad argument', (argument) => {
+    const { code, out, err } = run([argument])
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(/^demo: .*\nusage: /s)
+  })
+
+  test('colours only where they are wanted', () => {
+    expect(run([], () => DUMPS, true).out).toContain('\x1b[')
+    expect(wantsColor({ isTTY: true }, {})).toBe(true)
+    expect(wantsColor({}, {})).toBe(false)
+    expect(wantsColor({ isTTY: true }, { NO_COLOR: '1' })).toBe(false)
+    expect(wantsColor({ isTTY: true }, { TERM: 'dumb' })).toBe(false)
+  })
+})
+
+describe('text', () => {
+  test('columns align what is seen, not what is sent', () => {
+    const { red } = colorsFor(true)
+    expect(
+      columns(
+        [
+          ['a', 'long'],
+          [red('bcd'), 'x'],
+        ],
+        [1],
+        0,
+      ),
+    ).toEqual(['a    long', `${red('bcd')}     x`])
+    expect(columns([])).toEqual([])
+  })
+
+  test('sizes', () => {
+    expect([0, 512, 4096, 2 ** 20, 2 ** 30, 3 * 2 ** 40, 34 * 2 ** 20 + 4096].map(bytes)).toEqual(['0 B', '512 B', '4 KiB', '1 MiB', '1 GiB', '3 TiB', '34,820 KiB'])
+  })
+})
+
+describe('comparisons', () => {
+  const COLUMNS = ['key', 'value']
+
+  test('count what differs, is missing, or is too much', () => {
+    const result = compareRows(COLUMNS, [['a', 1], ['b', 2], ['c', 3]], [['a', 1], ['b', 9], ['d', 4]])
+    expect(result).toMatchObject({ expected: 3, identical: 1, differing: 3 })
+    expect(result.differences).toEqual([
+      { where: 'b', column: 'value', expected: '2', got: '9' },
+      { where: 'c', column: 'mapping', expected: 'c 3', got: 'none' },
+      { where: 'd', column: 'mapping', expected: 'none', got: 'd 4' },
+    ])
+  })
+
+  test('a number is not its text', () => {
+    expect(compareRows(COLUMNS, [['a', 1]], [['a', '1']]).differing).toBe(1)
+  })
+
+  test('hold the first ten differences', () => {
+    const rows = (value: number) => Array.from({ length: 100 }, (_, i): [string, number] => [`${i}`, value])
+    const { differing, differences } = compareRows(COLUMNS, rows(1), rows(2))
+    expect([differing, differences.length]).toEqual([100, 10])
+  })
+
+  test('facts that one side lacks differ', () => {
+    expect(compareFacts({ a: 1, b: [2, 'x'] }, { a: 1, b: [2, 'x'] })).toMatchObject({ identical: 2, differing: 0 })
+    expect(compareFacts({ a: 1 }, {}).differing).toBe(1)
+    expect(compareFacts({}, { a: 1 }).differing).toBe(1)
+  })
+})

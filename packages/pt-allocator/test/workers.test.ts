@@ -1,0 +1,122 @@
+/** One pool in several threads. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { PtPool, type PtPoolToken, type PtPtr } from '@io-pgtable/pt-allocator'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { LOCK } from '../src/layout.ts'
+import { BASE, errorOf, MiB, newPool } from './helpers.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pt-allocator-'))
+const file = join(folder, 'worker.mjs')
+
+beforeAll(async () => {
+  await build({
+    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    outfile: file,
+    conditions: ['@io-pgtable/source'],
+  })
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** What `worker.ts` reports. */
+interface Report {
+  readonly frees: number
+  readonly allocations: number
+  readonly kept: readonly { readonly ptr: PtPtr; readonly bytes: number }[]
+  readonly owner: number
+}
+
+function start(token: PtPoolToken, seed: number): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(file, { workerData: { token, seed, operations: 40_000 } })
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+}
+
+test('three threads allocate and free at once, and every sum is exact', async () => {
+  const pool = newPool({ size: 8 * MiB, shared: true })
+  const [a, b, c] = await Promise.all([start(pool.token(), 1), start(pool.token(), 2), start(pool.token(), 3)])
+  const reports = [a, b, c]
+  const kept = reports.flatMap((report) => report.kept)
+  const stats = pool.stats()
+  expect(stats.live).toBe(kept.reduce((sum, { bytes }) => sum + bytes, 0))
+  expect(stats.allocations).toBe(reports.reduce((sum, { allocations }) => sum + allocations, 0))
+  expect(pool.generation).toBe(reports.reduce((sum, { frees }) => sum + frees, 0))
+  expect(pool.leaks().map(({ ptr, bytes }) => ({ ptr, bytes }))).toEqual(kept.toSorted((x, y) => x.ptr - y.ptr))
+  // the same name has a tag in each thread, which this one cannot name
+  expect(new Set(pool.leaks().map(({ owner }) => owner))).toEqual(new Set(reports.map(({ owner }) => `#${owner}`)))
+  expect(new Set(reports.map(({ owner }) => owner)).size).toBe(3)
+  for (const { ptr } of kept) pool.free(ptr)
+  expect(pool.stats().live).toBe(0)
+  expect(pool.alloc(8 * MiB)).toBe(0)
+})
+
+test('attach opens the same pool with hooks of its own', () => {
+  const sync = vi.fn()
+  const memory = new SharedArrayBuffer(MiB + 64)
+  const pool = newPool({ memory: new Uint8Array(memory, 64), name: 'gpu', ceiling: 8192, sync })
+  const token = structuredClone({ token: pool.token() }).token
+  const other = PtPool.attach(token, { onPressure: () => pool.free(first) })
+  expect([other.name, other.base, other.size, other.shared, other.sync]).toEqual(['gpu', BASE, MiB, true, undefined])
+  const first = pool.alloc(4096)
+  const second = other.alloc(4096)
+  expect(second).toBe(4096)
+  pool.words[second >>> 2] = 5
+  expect(other.view(second)[0]).toBe(5)
+  expect(other.alloc(4096)).toBe(first)
+  expect(pool.generation).toBe(1)
+  expect(other.stats()).toEqual(pool.stats())
+  expect(errorOf(() => pool.alloc(64))).toMatch('ENOMEM: alloc: gpu has no room')
+  expect(PtPool.attach(token, { sync }).sync).toBe(sync)
+})
+
+test('tokens that are none are EINVAL', () => {
+  expect(errorOf(() => newPool().token())).toBe('EINVAL: token: pool is not shared: create it with { shared: true }')
+  const token = newPool({ shared: true }).token()
+  const bad = (change: object) => errorOf(() => PtPool.attach({ ...token, ...change } as never))
+  expect(errorOf(() => PtPool.attach(undefined as never))).toMatch('EINVAL: attach: undefined is no token')
+  expect(bad({ type: 'IoPageTable' })).toMatch('EINVAL: attach')
+  expect(bad({ memory: new ArrayBuffer(MiB) })).toMatch('memory is no SharedArrayBuffer')
+  expect(bad({ meta: new ArrayBuffer(MiB) })).toMatch('meta is no SharedArrayBuffer')
+  expect(bad({ meta: new SharedArrayBuffer(64) })).toMatch('EINVAL: attach: meta has 64 bytes')
+  expect(bad({ meta: new SharedArrayBuffer(token.meta.byteLength) })).toMatch('is not the bookkeeping of this pool')
+  expect(bad({ size: 2 * MiB })).toMatch('the pool ends at byte 0x200000 of its memory')
+  expect(bad({ size: undefined })).toMatch('the pool ends at byte NaN')
+  expect(bad({ size: 64 * 1024 })).toMatch('EINVAL: attach: meta has')
+  expect(bad({ size: 1 })).toMatch('EINVAL: pool: size 0x1')
+  expect(bad({ byteOffset: -8 })).toMatch('EINVAL')
+  expect(bad({ base: 0 })).toMatch('EINVAL: pool: base')
+  expect(errorOf(() => PtPool.attach(token, null as never))).toMatch('EINVAL: pool: hooks are null')
+  expect(errorOf(() => PtPool.attach(token, { sync: 1 as never }))).toMatch('EINVAL: pool: sync is 0x1')
+})
+
+test('a lock that nobody will release is EBUSY, not a hang', () => {
+  const pool = newPool({ shared: true })
+  const ptr = pool.alloc(64)
+  pool.meta[LOCK] = 1
+  let clock = 0
+  const now = vi.spyOn(Date, 'now').mockImplementation(() => (clock += 6000))
+  for (const run of [() => pool.alloc(64), () => pool.free(ptr), () => pool.stats(), () => pool.leaks(), () => pool.freeAll([ptr])]) {
+    expect(errorOf(run)).toMatch(/^EBUSY: \w+: the pool's lock was not released for 10000 ms/)
+    expect(pool.meta[LOCK]).toBe(1)
+  }
+  now.mockRestore()
+  pool.meta[LOCK] = 0
+  pool.free(ptr)
+})
+
+test('errors leave a shared pool unlocked', () => {
+  const pool = newPool({ shared: true })
+  errorOf(() => pool.alloc(2 * MiB))
+  errorOf(() => pool.free(0 as PtPtr))
+  errorOf(() => pool.freeAll([0 as PtPtr]))
+  expect(pool.meta[LOCK]).toBe(0)
+})
