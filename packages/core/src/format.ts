@@ -136,7 +136,7 @@ export interface Policy {
   readonly freeTables: 'slot' | 'never' | 'covered'
   /**
    * TLB events of a run: all `flushWalk` and then one `addPages` for every slot; slot by slot, tables without `addPages`; or `range`, one
-   * gather for the whole call that holds the range, the levels and the tables: then only `sync` is called.
+   * gather for the whole call that holds the range, the levels and the tables: then only `sync` is called, also by `free`.
    */
   readonly flushOrder: 'walks-first' | 'slot-order' | 'range'
   /** Whether `addPages` is called when the caller gave no gather. */

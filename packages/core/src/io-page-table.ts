@@ -376,10 +376,13 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return new Uint8Array(words.buffer, words.byteOffset + Number(offset), Math.min(byteLength, size - Number(offset)))
   }
 
-  /** `flushAll`, then frees every table. @throws `ENODEV` when it is freed already, `EBUSY` from inside a callback, and what `flushAll` throws (then nothing is freed). */
+  /**
+   * `flushAll` (by a flush order of `range`: `sync` with a gather of everything), then frees every table.
+   * @throws `ENODEV` when it is freed already, `EBUSY` from inside a callback, and what the callback throws (then nothing is freed)
+   */
   free(): void {
     const t = this.#changing('free')
-    t.call(() => t.tlb.flushAll())
+    t.flushEverything()
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
     t.freeTree()
   }

@@ -6,6 +6,7 @@ import { IoPgtableError } from './errors.ts'
 import type { TlbFlushOps } from './flush.ts'
 import { type GatherOwner, IotlbGather } from './gather.ts'
 import { clear64, fill32, prefix32, prefix64 } from './hot.ts'
+import { inputRanges } from './walk.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
 export const EMPTY = -1
@@ -383,6 +384,20 @@ export class Tree implements GatherOwner {
   freed(list: PtFreeList): void {
     this.#account(-list.bytes)
     list.putBack()
+  }
+
+  /** Tells the driver that everything goes, in the way of the flush order. */
+  flushEverything(): void {
+    if (this.compiled.policy.flushOrder !== 'range') return this.call(() => this.tlb.flushAll())
+    const gather = new IotlbGather()
+    gather.bind(this)
+    const { granule, geometry, chain } = this.compiled
+    for (const { first, last } of inputRanges(geometry)) gather.addRange(first, granule, Number((last - first + 1n) / BigInt(granule)))
+    for (const { node } of chain) {
+      gather.leafLevels |= 1 << node.level
+      if (node !== this.last.node) gather.tableLevels |= 1 << node.level
+    }
+    this.syncGather(gather)
   }
 
   /** Frees everything; the state is dead by then. A root may have taken more memory than its table has bytes. */
