@@ -54,7 +54,7 @@ describe('config/arm-v7s.json', () => {
     const agreed = armV7s.configure(configOf(config))
     const geometry = armV7s.geometry(armV7s.params(agreed))
     const root = geometry.nodes.find((node) => node.id === geometry.top)
-    const regs = armV7s.regs(agreed, [0x8000_0000n])
+    const regs = armV7s.regs(agreed, [0x8000_0000n], 'level1')
     expect({
       pgsizeBitmap: `0x${agreed.pgsizeBitmap.toString(16)}`,
       ias: agreed.ias,
@@ -170,16 +170,19 @@ describe('registers', () => {
   const mtk = armV7s.configure({ pgsizeBitmap: 0x1000n, ias: 34, oas: 35, quirks: ['NO_PERMS', 'ARM_MTK_EXT', 'ARM_MTK_TTBR_EXT'] })
 
   test('regs', () => {
-    expect(armV7s.regs(agreed, [0x8000_4000n])).toEqual({ ttbr: 0x8000_406an, tcr: 0, nmrr: 0x4000_4000, prrr: 0x800b_8204 })
-    expect(armV7s.regs({ ...agreed, coherentWalk: false }, [0x8000_4000n]).ttbr).toBe(0x8000_4002n)
-    expect(armV7s.regs(mtk, [0x6_8001_0000n]).ttbr).toBe(0x8001_0006n)
-    expect(() => armV7s.regs(agreed, [0x8000_0040n])).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    expect(armV7s.regs(agreed, [0x8000_4000n], 'level1')).toEqual({ ttbr: 0x8000_406an, tcr: 0, nmrr: 0x4000_4000, prrr: 0x800b_8204 })
+    expect(armV7s.regs({ ...agreed, coherentWalk: false }, [0x8000_4000n], 'level1').ttbr).toBe(0x8000_4002n)
+    expect(armV7s.regs(mtk, [0x6_8001_0000n], 'level1').ttbr).toBe(0x8001_0006n)
+    expect(() => armV7s.regs(agreed, [0x8000_0040n], 'level1')).toThrow(expect.objectContaining({ code: 'EINVAL' }))
   })
   test('rootsFromRegs leads back to the root', () => {
-    const { ttbr } = armV7s.regs(agreed, [0x8000_4000n])
+    const { ttbr } = armV7s.regs(agreed, [0x8000_4000n], 'level1')
     const [found] = armV7s.rootsFromRegs({ ttbr0: ttbr })
     expect(found).toMatchObject({ name: 'ttbr0', roots: [0x8000_4000n], first: 0n, last: 0xffff_ffffn, context: armV7s.context(agreed) })
-    const [there] = armV7s.rootsFromRegs({ ttbr0: armV7s.regs(mtk, [0x6_8001_0000n]).ttbr, mtk: { ias: 34, oas: 35, tables: true } })
+    const [there] = armV7s.rootsFromRegs({
+      ttbr0: armV7s.regs(mtk, [0x6_8001_0000n], 'level1').ttbr,
+      mtk: { ias: 34, oas: 35, tables: true },
+    })
     expect(there).toMatchObject({ roots: [0x6_8001_0000n], last: 0x3_ffff_ffffn, params: armV7s.params(mtk), context: armV7s.context(mtk) })
   })
   test('both TTBRs of a CPU with N = 0', () => {

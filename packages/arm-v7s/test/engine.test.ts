@@ -58,12 +58,26 @@ test('a root has 4 bytes for each MiB, and 128-byte alignment whatever its size'
     [MTK, 65_536],
   ] as const)
     expect(IoPageTable.createRaw(armV7s, { ...config, allocator }).tableBytes).toBe(bytes)
+  const small = newPool()
+  const roots = Array.from({ length: 8 }, () => IoPageTable.createRaw(armV7s, { ...CONFIG, ias: 24, allocator: small }))
+  expect(new Set(roots.map(({ regs }) => regs.ttbr & 0x7fn))).toEqual(new Set([0x6an]))
+  for (const table of roots) table.free()
   for (let i = 0; i < 8; i++) {
-    const table = IoPageTable.createRaw(armV7s, { ...CONFIG, ias: 24, allocator })
-    expect(table.regs.ttbr & 0x7fn).toBe(0x6an)
+    const table = IoPageTable.createRaw(armV7s, { ...CONFIG, ias: 24, allocator: small })
+    expect([table.tableBytes, table.regs.ttbr & 0x7fn]).toEqual([64, 0x6an])
     table.map(0xff_f000n, 0n, SZ_4K, RW)
     expect(table.iovaToPhys(0xff_ffffn)).toBe(0xfffn)
+    table.free()
+    expect(small.stats().live).toBe(0)
   }
+})
+
+test('a bitmap of sizes that the format has not is agreed as empty, as Linux does: nothing can be mapped', () => {
+  const table = IoPageTable.createRaw(armV7s, { ...CONFIG, pgsizeBitmap: 0x2000n, allocator: newPool() })
+  expect(table.config.pgsizeBitmap).toBe(0n)
+  expect(table.mapPages(0n, 0n, 0x2000, 1, RW)).toMatchObject({ mapped: 0, error: { code: 'EINVAL' } })
+  expect(table.mapRange(0n, 0n, SZ_4K, RW)).toMatchObject({ mapped: 0, error: { code: 'EINVAL' } })
+  expect(table.iovaToPhys(0n)).toBeUndefined()
 })
 
 test('large pages and supersections are 16 equal entries, found from any of them', () => {

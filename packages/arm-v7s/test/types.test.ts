@@ -26,7 +26,7 @@ test('a quirk of another format is a type error, and refused', () => {
 })
 
 test('there is no mair', () => {
-  const regs = armV7s.regs(armV7s.configure({ pgsizeBitmap: 0x1000n, ias: 32, oas: 32 }), [0n])
+  const regs = armV7s.regs(armV7s.configure({ pgsizeBitmap: 0x1000n, ias: 32, oas: 32 }), [0n], 'level1')
   // @ts-expect-error LPAE has it
   expect(regs.mair).toBeUndefined()
 })

@@ -22,7 +22,7 @@ export function runVectorFile(json: unknown, bindings: readonly VectorBinding[])
   const binding = bindings.find((b) => b.format === format)
   if (binding === undefined) return { name, format, status: 'failed', mismatches: [], reason: `no package provides the format ${format}` }
   const report = new Report()
-  run(document, binding, report)
+  report.guard({ at: 'file', index: undefined }, () => run(document, binding, report))
   const { mismatches, skipped } = report
   if (skipped !== undefined) return { name, format, status: 'skipped', mismatches, reason: skipped }
   return { name, format, status: mismatches.length === 0 ? 'passed' : 'failed', mismatches }

@@ -231,10 +231,7 @@ const compiled = new WeakMap<IoPageTableFmt, Map<string, Compiled>>()
 export function compileFormat(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
   let byConfig = compiled.get(format)
   if (byConfig === undefined) compiled.set(format, (byConfig = new Map()))
-  const key = Object.entries(config)
-    .map(([name, value]) => `${name}=${value}`)
-    .sort()
-    .join(';')
+  const key = JSON.stringify(Object.entries(config).sort(), (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
   let found = byConfig.get(key)
   if (found === undefined) byConfig.set(key, (found = compile(format, config)))
   return found

@@ -1,6 +1,7 @@
 /** Checks of configurations that every format shares. Formats call them from `configure`. */
 import { IoPgtableError } from './errors.ts'
 import type { FormatConfig } from './format.ts'
+import { isPowerOfTwo } from './sizes.ts'
 
 /** An `EINVAL` of a configuration, naming the member and what was expected. */
 export function configError(format: string, member: string, value: bigint | number | string, expected: string): IoPgtableError {
@@ -19,7 +20,7 @@ export function checkConfig<Q extends string>(format: string, config: FormatConf
   if (!Number.isInteger(ias) || ias < 1 || ias > 64) throw configError(format, 'ias', ias, 'an integer from 1 to 64 expected')
   if (!Number.isInteger(oas) || oas < 1 || oas > 64) throw configError(format, 'oas', oas, 'an integer from 1 to 64 expected')
   const cpuPageSize = config.cpuPageSize ?? 4096
-  if (!Number.isInteger(Math.log2(cpuPageSize))) throw configError(format, 'cpuPageSize', cpuPageSize, 'a power of two expected')
+  if (!isPowerOfTwo(cpuPageSize)) throw configError(format, 'cpuPageSize', cpuPageSize, 'a power of two expected')
   const quirks = config.quirks ?? []
   for (const quirk of quirks)
     if (!known.includes(quirk))

@@ -35,7 +35,7 @@ export class Device {
         resource.revoke()
       } catch (error) {
         failures.push(error)
-        this.forget(resource)
+        resource.abandon()
       }
     }
     if (failures.length > 0) throw failures[0]
@@ -87,6 +87,12 @@ export class Devres<T extends Disposable> {
     const resource = this.#resource
     if (resource === undefined) return
     resource[Symbol.dispose]()
+    this.#resource = undefined
+    this.device.forget(this)
+  }
+
+  /** For {@link Device} only: closes access to a resource that would not be disposed of. Its memory stays allocated. */
+  abandon(): void {
     this.#resource = undefined
     this.device.forget(this)
   }

@@ -35,7 +35,7 @@ export function readAndClearDirty(
     const { entry, node, first, slots } = leaf
     const start = at - (at % BigInt(entry.size.pgsize))
     if (anyDirty(t, node, first, slots, dirty.dirty)) {
-      visit(start, entry.size.pgsize)
+      t.call(() => visit(start, entry.size.pgsize))
       if ((flags & ReadDirty.NO_CLEAR) === 0) {
         clean(t, node, first, slots, dirty)
         report(t, node, start, slots, gather)

@@ -1,5 +1,5 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
-import type { PtPool } from '@io-pgtable/pt-allocator'
+import { PtPool } from '@io-pgtable/pt-allocator'
 import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
 import { ATTR_READY, compileFormat, type LeafPlan } from './compile.ts'
 import type { Decoded } from './decode.ts'
@@ -119,6 +119,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
     const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request as TableOptions & FormatConfig
+    if (!(allocator instanceof PtPool)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
     const config = format.configure(wanted)
     const compiled = compileFormat(format, config)
     const owner = allocator.owner(name ?? format.FORMAT)
@@ -198,7 +199,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const lo = lanes[0]!
     const hi = lanes[1]!
     if (!isInput(t.compiled, plan, hi, lo, pgcount)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
-    gather?.bind(t)
+    bindGather('unmapPages', gather, t)
     if (t.compiled.policy.freeTables === 'covered') return this.#unmapCovered(iova, hi, lo, pgsize * pgcount, gather)
     const count =
       this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
@@ -253,7 +254,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     if (wrong !== undefined) throw wrong
     if (t.compiled.plans.length === 0) throw noSizes('unmapRange')
     if (t.compiled.policy.freeTables === 'covered') {
-      gather?.bind(t)
+      bindGather('unmapRange', gather, t)
       split(iova, 0n)
       return this.#unmapCovered(iova, lanes[1]!, lanes[0]!, size, gather)
     }
@@ -298,9 +299,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   }
 
   /**
-   * Translates many addresses: `out[i]` is the physical address of `iovas[i]`, 2^64 - 1 where nothing is mapped. `out` may be `iovas`.
+   * Translates many addresses: `out[i]` is the physical address of `iovas[i]`, 2^64 - 1 where nothing is mapped. `out` may be `iovas` itself.
    * @returns number of addresses that are mapped
-   * @throws `EINVAL` when `out` is shorter, `ERANGE` when any address is outside the input addresses; nothing is written then
+   * @throws `EINVAL` when `out` is shorter or overlaps `iovas` otherwise, `ERANGE` when any address is outside the input addresses; nothing is written then
    */
   iovaToPhysMany(iovas: BigUint64Array, out: BigUint64Array): number {
     const t = this.#live('iovaToPhysMany')
@@ -308,6 +309,12 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
       throw new IoPgtableError('EINVAL', 'iovaToPhysMany', `out must be a BigUint64Array of at least ${iovas?.length} elements`, {
         value: Number(out?.length),
       })
+    if (overlapApart(iovas, out))
+      throw new IoPgtableError(
+        'EINVAL',
+        'iovaToPhysMany',
+        'out overlaps iovas at another offset: the same array, or memory apart from it, expected',
+      )
     return translateMany(t, iovas, out, (iova) => {
       throw this.#explain('iovaToPhysMany', iova, undefined, t.compiled.granule, 1)
     })
@@ -318,7 +325,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const t = this.#live('walk')
     const wrong = explainRange(t.compiled, 'walk', iova, undefined, 1, 1)
     if (wrong !== undefined) throw wrong
-    return walkAddress(this.geometry, this.roots, this.readMemory, iova)
+    const walk = (): (Decoded & EntryPlace)[] => walkAddress(this.geometry, this.roots, this.readMemory, iova)
+    return this.#lock === undefined || t.inCallback ? walk() : this.#lock.hold('walk', iova, 1, walk)
   }
 
   /**
@@ -336,8 +344,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const t = this.#changing('readAndClearDirty')
     const wrong = explainRange(t.compiled, 'readAndClearDirty', iova, undefined, size, t.compiled.granule)
     if (wrong !== undefined) throw wrong
-    gather?.bind(t)
-    readAndClearDirty(t, iova, size, visit, flags, gather)
+    bindGather('readAndClearDirty', gather, t)
+    const read = (): void => readAndClearDirty(t, iova, size, visit, flags, gather)
+    if (this.#lock === undefined) read()
+    else this.#lock.hold('readAndClearDirty', iova, size, read)
   }
 
   /** The tree as it is now: its top is another node once the root grew. */
@@ -456,12 +466,16 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
       `a mapping is in the way of ${hex(pgsize)} bytes at iova ${hex(iova)} (or of the run that starts there)`,
       { value: iova },
     )
-    this.#onWarn?.(error)
+    this.#warn(error)
     return error
   }
 
+  #warn(warning: IoPgtableError): void {
+    this.#tree.call(() => this.#onWarn?.(warning))
+  }
+
   #warnPart(iova: bigint, pgsize: number): void {
-    this.#onWarn?.(
+    this.#warn(
       new IoPgtableError('EINVAL', 'unmapPages', `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`, {
         value: iova,
       }),
@@ -471,6 +485,19 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
 function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }
+}
+
+/** Ties a caller's gather to the table. @throws `EINVAL` for what is no gather, or serves another table */
+function bindGather(op: string, gather: IotlbGather | undefined, t: Tree): void {
+  if (gather === undefined) return
+  if (!(gather instanceof IotlbGather)) throw new IoPgtableError('EINVAL', op, `gather ${String(gather)}: an IotlbGather expected`)
+  gather.bind(t)
+}
+
+/** Whether two arrays share memory, but do not start together: what is written to one then destroys what is not yet read of the other. */
+function overlapApart(a: BigUint64Array, b: BigUint64Array): boolean {
+  if (a.buffer !== b.buffer || a.byteOffset === b.byteOffset) return false
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
 }
 
 function noSizes(op: string): IoPgtableError {
@@ -491,5 +518,5 @@ function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): Ro
   const n = geometry.roots ?? 1
   const first = t.pool.base + BigInt(t.rootWord) * 4n
   const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
-  return { word: t.rootWord, geometry, roots, regs: format.regs(config, roots, geometry.top) }
+  return { word: t.rootWord, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
 }

@@ -2,6 +2,7 @@
  * The debug mode of the locking regime: the caller must hold the range that it changes or reads, and this finds callers that do not.
  * The held ranges are in the table's shared state, so that workers see one another's.
  */
+import { spinLock, spinUnlock } from '@io-pgtable/pt-allocator'
 import { hex, IoPgtableError } from './errors.ts'
 import { join, lanes, split } from './lanes.ts'
 
@@ -32,7 +33,7 @@ export class RangeLock {
   }
 
   #acquire(op: string, first: bigint, last: bigint): number {
-    while (Atomics.compareExchange(this.#state, this.#base, 0, 1) !== 0);
+    spinLock(this.#state, this.#base, op)
     try {
       let free = -1
       for (let i = 0; i < SLOTS; i++) {
@@ -46,7 +47,7 @@ export class RangeLock {
       Atomics.store(this.#state, free, 1)
       return free
     } finally {
-      Atomics.store(this.#state, this.#base, 0)
+      spinUnlock(this.#state, this.#base)
     }
   }
 

@@ -192,6 +192,8 @@ export class Tree implements GatherOwner {
   /** Makes the child table of the empty entry at `at` and installs it; another worker that was first wins. */
   install(node: HotNode, child: HotNode, at: number): number {
     const expected = this.rawAt(node, at)
+    // What was empty a moment ago may hold another worker's table by now.
+    if ((Number(BigInt.asIntN(32, expected)) & node.emptyMask) !== node.emptyValue) return this.#installed(node, at)
     const made = this.alloc(child)
     if (made === undefined) return NO_MEMORY
     const raw = tableRaw(node, this.pool.physOf(made))
@@ -200,8 +202,11 @@ export class Tree implements GatherOwner {
       return made >>> 2
     }
     this.#discard(child, made)
-    const now = this.words[at]!
-    return (now & node.tableMask) === node.tableValue && (now & node.emptyMask) !== node.emptyValue ? this.tableOf(node, at) : BLOCKED
+    return this.#installed(node, at)
+  }
+
+  #installed(node: HotNode, at: number): number {
+    return this.isTable(node, at) ? this.tableOf(node, at) : BLOCKED
   }
 
   /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
@@ -212,8 +217,13 @@ export class Tree implements GatherOwner {
     if (ptr === undefined) return undefined
     this.#account(bytes)
     const at = ptr >>> 2
-    if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
-    this.synced(at, bytes / 4)
+    try {
+      if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
+      else this.synced(at, bytes / 4)
+    } catch (error) {
+      this.#discard(node, ptr)
+      throw error
+    }
     return ptr
   }
 
@@ -245,7 +255,7 @@ export class Tree implements GatherOwner {
   /** The raw descriptor at a word index: cold. */
   rawAt(node: HotNode, at: number): bigint {
     if (node.entryLg === 0) return BigInt(this.words[at]! >>> 0)
-    return BigInt.asUintN(64, this.pool.cells[at >> 1]!)
+    return BigInt.asUintN(64, Atomics.load(this.pool.cells, at >> 1))
   }
 
   /** Tells a walker's memory about `count` words. */
@@ -295,24 +305,26 @@ export class Tree implements GatherOwner {
 
   /**
    * Takes the table in the entry at `at` out of the tree: clear, sync, flush, free. With a gather its memory waits for the sync. Should
-   * the driver's `flushWalk` throw, the memory is kept (a walker may still be in it) until the whole table is freed.
+   * the driver's `flushWalk`, or the `sync` hook, throw, the memory is kept (a walker may still be in it) until this worker frees the table.
    */
   removeTable(node: HotNode, at: number, iova: bigint, gather: IotlbGather | undefined): void {
     const child = node.child
     if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
     const table = this.tableOf(node, at)
-    this.clear(node, at, 1)
-    this.pool.bumpGeneration()
-    const flush = (): void => this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+    const unlink = (): void => {
+      this.pool.bumpGeneration()
+      this.clear(node, at, 1)
+      this.call(() => this.tlb.flushWalk(iova, 2 ** node.shift, this.compiled.granule))
+    }
     if (gather !== undefined) {
       this.forEachTable(child, table, (ptr) => gather.defer(ptr))
-      flush()
+      unlink()
       return
     }
     const tables = this.newFreeList()
     this.forEachTable(child, table, (ptr) => tables.add(ptr))
     try {
-      flush()
+      unlink()
     } catch (error) {
       this.stranded.push(tables)
       throw error
@@ -351,15 +363,14 @@ export class Tree implements GatherOwner {
   detachTable(node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
     const child = node.child
     if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
-    const table = this.tableOf(node, at)
-    this.clear(node, at, 1)
-    this.pool.bumpGeneration()
     gather.addRange(iova, 2 ** node.shift, 1)
     const { chain } = this.compiled
-    this.forEachTable(child, table, (ptr, made) => {
+    this.forEachTable(child, this.tableOf(node, at), (ptr, made) => {
       gather.defer(ptr)
       gather.tableLevels |= 1 << (chain[chain.indexOf(made) - 1] ?? node).node.level
     })
+    this.pool.bumpGeneration()
+    this.clear(node, at, 1)
   }
 
   /** Runs a callback of the driver; changes of this table from inside it are refused. */
@@ -388,7 +399,11 @@ export class Tree implements GatherOwner {
 
   /** Tells the driver that everything goes, in the way of the flush order. */
   flushEverything(): void {
-    if (this.compiled.policy.flushOrder !== 'range') return this.call(() => this.tlb.flushAll())
+    if (this.compiled.policy.flushOrder === 'range') this.#flushRange()
+    else this.call(() => this.tlb.flushAll())
+  }
+
+  #flushRange(): void {
     const gather = new IotlbGather()
     gather.bind(this)
     const { granule, geometry, chain } = this.compiled
@@ -450,7 +465,12 @@ export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, ow
     if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
     else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
   }
-  pool.sync?.(pool.physOf(root), node.tableBytes)
+  try {
+    pool.sync?.(pool.physOf(root), node.tableBytes)
+  } catch (error) {
+    pool.free(root)
+    throw error
+  }
   state[STATE_ROOT] = (root >>> 2) | compiled.chain.indexOf(compiled.root)
   state[STATE_UNITS] = node.tableBytes / UNIT
   return root

@@ -1,6 +1,7 @@
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
 export type { PtFreeList } from './free-list.ts'
 export { GENERATION } from './layout.ts'
+export { spinLock, spinUnlock } from './lock.ts'
 export type { PtMemory, PtPoolHooks, PtPoolOptions } from './options.ts'
 export { Owned } from './owned.ts'
 export { type AllocOptions, PtPool, type PtPtr } from './pool.ts'

@@ -5,26 +5,35 @@ import { LOCK } from './layout.ts'
 /** Milliseconds after which a lock is taken for lost. */
 const LOST_AFTER = 10_000
 
-/** @throws `EBUSY` when nobody lets go for ten seconds: a worker was terminated inside of a call */
+/** The pool's lock: see {@link spinLock}. */
 export function lock(meta: Int32Array, op: string): void {
-  if (Atomics.compareExchange(meta, LOCK, 0, 1) !== 0) spin(meta, op)
+  spinLock(meta, LOCK, op)
 }
 
 export function unlock(meta: Int32Array): void {
-  Atomics.store(meta, LOCK, 0)
+  spinUnlock(meta, LOCK)
 }
 
-function spin(meta: Int32Array, op: string): void {
+/**
+ * Takes the lock that is one word of shared memory, zero while nobody holds it.
+ * @throws `EBUSY` when nobody lets go for ten seconds: a worker was terminated inside of a call
+ */
+export function spinLock(words: Int32Array, at: number, op: string): void {
+  if (Atomics.compareExchange(words, at, 0, 1) !== 0) spin(words, at, op)
+}
+
+/** Lets go of a lock that {@link spinLock} took. */
+export function spinUnlock(words: Int32Array, at: number): void {
+  Atomics.store(words, at, 0)
+}
+
+function spin(words: Int32Array, at: number, op: string): void {
   const start = Date.now()
   for (let spins = 1; ; spins++) {
     // looking before taking leaves the cache line with its owner
-    if (Atomics.load(meta, LOCK) === 0 && Atomics.compareExchange(meta, LOCK, 0, 1) === 0) return
+    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, 1) === 0) return
     if ((spins & 0xffff) === 0 && Date.now() - start > LOST_AFTER) {
-      throw new IoPgtableError(
-        'EBUSY',
-        op,
-        `the pool's lock was not released for ${LOST_AFTER} ms: was a worker terminated inside of a call?`,
-      )
+      throw new IoPgtableError('EBUSY', op, `a lock was not released for ${LOST_AFTER} ms: was a worker terminated inside of a call?`)
     }
   }
 }
