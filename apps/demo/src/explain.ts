@@ -25,7 +25,7 @@ function targetOf(entry: Decoded): bigint | undefined {
 function explainField(field: Field, raw: bigint): FieldText {
   const value = extract(raw, field.pieces)
   const meaning = meaningOf(field, raw)
-  return { name: field.name, bits: bitsText(field.pieces), value, meaning: meaning === undefined ? field.doc : `${field.doc}: ${meaning}` }
+  return { name: field.name, bits: bitsText(field.pieces), value, meaning: meaning === undefined ? field.doc : `${meaning} (${field.doc})` }
 }
 
 /** `[4:2]`, `[11]`, and `[63,4:2]` for bits that lie apart. */

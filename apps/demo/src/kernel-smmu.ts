@@ -40,60 +40,60 @@ export function readSmmu(dump: Dump): SmmuReport {
   const [strtabBase, strtabBaseCfg] = [register('STRTAB_BASE'), register('STRTAB_BASE_CFG')]
   const scan = scanStreams({ strtabBase, strtabBaseCfg, idr1: register('IDR1') }, image.read)
   const expected = asList(file.streams, 'streams').map((stream) => asObject(stream, 'a stream'))
-  const findings: Finding[] = [...scan.findings]
-  const pool = new PtPool(POOL)
-  const streams = scan.streams.flatMap((stream) => readStream(stream, image, file, expected, pool, findings))
-  const leakedBytes = pool.stats().live
-  const base = { image: imageOf(dump.name, file, image), strtabBase, strtabBaseCfg, table: scan.table, leakedBytes, findings }
-  const entries = { total: scan.entries, ...scan.configs }
-  const report = { ...base, entries, streams, expectedStreams: expected.length }
+  const job: Job = { image, file, expected, pool: new PtPool(POOL), findings: [...scan.findings] }
+  const streams = scan.streams.flatMap((stream) => readStream(job, stream))
+  const report = {
+    image: imageOf(dump.name, file, image),
+    strtabBase,
+    strtabBaseCfg,
+    table: scan.table,
+    entries: { total: scan.entries, ...scan.configs },
+    streams,
+    expectedStreams: expected.length,
+    leakedBytes: job.pool.stats().live,
+    findings: job.findings,
+  }
   return { ...report, checks: checksOf(report) }
 }
 
-/** One stream; nothing when its registers cannot be followed, which is a finding. */
-function readStream(
-  stream: Stream,
-  image: MemoryImage,
-  file: JsonObject,
-  expected: readonly JsonObject[],
-  pool: PtPool,
-  findings: Finding[],
-): StreamReport[] {
-  const place = `stream ${stream.sid}`
-  const roots = rootsOf(stream, place, findings)
-  for (const {
-    name,
-    roots: [root = 0n],
-  } of roots.slice(1))
-    findings.push({ place, message: `${name} is in use and not read by this demo`, value: root })
-  const [found] = roots
-  if (found === undefined) return []
-  const walked = walkRoot(arm64LpaeS1, found, image.read)
-  findings.push(...walked.findings.map((finding) => ({ ...finding, place: `${place}, ${finding.place}` })))
-  const want = expected.find(({ sid }) => sid === stream.sid)
-  return [streamReport(stream, walked, want === undefined ? undefined : { stream: want, file }, pool)]
+interface Job {
+  readonly image: MemoryImage
+  readonly file: JsonObject
+  readonly expected: readonly JsonObject[]
+  /** For the rebuilt tables. */
+  readonly pool: PtPool
+  readonly findings: Finding[]
 }
 
-type Roots = ReturnType<typeof arm64LpaeS1.rootsFromRegs>
+/** One stream; nothing when its registers cannot be followed, which is a finding. */
+function readStream(job: Job, stream: Stream): StreamReport[] {
+  const place = `stream ${stream.sid}`
+  const found = rootOf(job, stream, place)
+  if (found === undefined) return []
+  const walked = walkRoot(arm64LpaeS1, found, job.image.read)
+  job.findings.push(...walked.findings.map((finding) => ({ ...finding, place: `${place}, ${finding.place}` })))
+  return [streamReport(job, stream, walked)]
+}
 
-function rootsOf(stream: Stream, place: string, findings: Finding[]): Roots {
+type Root = ReturnType<typeof arm64LpaeS1.rootsFromRegs>[number]
+
+/** What TTB0 points to. Linux gives devices no TTB1; one in use is a finding. */
+function rootOf({ findings }: Job, stream: Stream, place: string): Root | undefined {
+  const finding = (message: string): void => void findings.push({ place, message, value: stream.cd })
   try {
     const roots = arm64LpaeS1.rootsFromRegs(stream.registers)
-    if (roots.length === 0) findings.push({ place, message: 'neither TTB0 nor TTB1 is walked (CD.EPD0, CD.EPD1)', value: stream.cd })
-    return roots
+    if (roots.length === 0) finding('neither TTB0 nor TTB1 is walked (CD.EPD0, CD.EPD1)')
+    if (roots.some(({ name }) => name === 'ttbr1')) finding('TTB1 is in use and not read by this demo')
+    return roots.find(({ name }) => name === 'ttbr0')
   } catch (error) {
     if (!(error instanceof IoPgtableError)) throw error
-    findings.push({ place, message: error.message, value: stream.cd })
-    return []
+    finding(error.message)
+    return undefined
   }
 }
 
-function streamReport(
-  stream: Stream,
-  walked: Walked,
-  want: { stream: JsonObject; file: JsonObject } | undefined,
-  pool: PtPool,
-): StreamReport {
+function streamReport({ file, expected, pool }: Job, stream: Stream, walked: Walked): StreamReport {
+  const want = expected.find(({ sid }) => sid === stream.sid)
   const rows = walked.mappings.map(rowOf)
   const facts = factsOf(stream, walked)
   return {
@@ -110,8 +110,8 @@ function streamReport(
     tables: walked.tables.length,
     ranges: walked.runs.map(rangeOf),
     notes: walked.notes,
-    facts: want === undefined ? unexpected(Object.keys(facts).length) : compareFacts(expectedFacts(want.stream), facts),
-    mappings: want === undefined ? unexpected(rows.length) : compareRows(COLUMNS, asRows(want.stream.mappings, COLUMNS, want.file), rows),
+    facts: want === undefined ? unexpected(Object.keys(facts).length) : compareFacts(expectedFacts(want), facts),
+    mappings: want === undefined ? unexpected(rows.length) : compareRows(COLUMNS, asRows(want.mappings, COLUMNS, file), rows),
     rebuilt: rebuildStream(stream, walked, pool),
   }
 }

@@ -52,7 +52,7 @@ export interface Walked {
 }
 
 /** Descriptors that a walk looks at: an image whose tables point to each other would never end. */
-const WALK_BUDGET = 2 ** 20
+const WALK_BUDGET = 2 ** 16
 
 /** Walks everything below a root that was found in somebody's registers. */
 export function walkRoot<F extends AnyFmt>(format: F, found: FoundRoot<unknown, unknown>, read: ReadMemory): Walked {
@@ -91,7 +91,10 @@ export function walkGeometry(
       countReserved(reserved, leaf)
       return --budget > 0
     },
-    invalid: (entry: EntryPlace & { readonly raw: bigint }) => void findings.push(at(entry, 'an invalid descriptor')),
+    invalid(entry: EntryPlace & { readonly raw: bigint }): boolean {
+      findings.push(at(entry, 'an invalid descriptor'))
+      return --budget > 0
+    },
     unknown(place: { readonly table: bigint; readonly iova: bigint; readonly missing: number }): void {
       findings.push({ place: hex(place.iova), message: `${place.missing} bytes of a table lie in unknown memory`, value: place.table })
     },

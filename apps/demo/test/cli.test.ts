@@ -80,7 +80,15 @@ describe('text', () => {
   })
 
   test('sizes', () => {
-    expect([0, 512, 4096, 2 ** 20, 2 ** 30, 3 * 2 ** 40, 34 * 2 ** 20 + 4096].map(bytes)).toEqual(['0 B', '512 B', '4 KiB', '1 MiB', '1 GiB', '3 TiB', '34,820 KiB'])
+    expect([0, 512, 4096, 2 ** 20, 2 ** 30, 3 * 2 ** 40, 34 * 2 ** 20 + 4096].map(bytes)).toEqual([
+      '0 B',
+      '512 B',
+      '4 KiB',
+      '1 MiB',
+      '1 GiB',
+      '3 TiB',
+      '34,820 KiB',
+    ])
   })
 })
 
@@ -88,7 +96,19 @@ describe('comparisons', () => {
   const COLUMNS = ['key', 'value']
 
   test('count what differs, is missing, or is too much', () => {
-    const result = compareRows(COLUMNS, [['a', 1], ['b', 2], ['c', 3]], [['a', 1], ['b', 9], ['d', 4]])
+    const result = compareRows(
+      COLUMNS,
+      [
+        ['a', 1],
+        ['b', 2],
+        ['c', 3],
+      ],
+      [
+        ['a', 1],
+        ['b', 9],
+        ['d', 4],
+      ],
+    )
     expect(result).toMatchObject({ expected: 3, identical: 1, differing: 3 })
     expect(result.differences).toEqual([
       { where: 'b', column: 'value', expected: '2', got: '9' },

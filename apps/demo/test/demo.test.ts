@@ -36,7 +36,8 @@ describe('the whole demo', () => {
       [40, 771, 173],
     ])
     for (const { facts, mappings, rebuilt } of report.smmuv3.streams) {
-      for (const { differing, differences } of [facts, mappings, rebuilt, rebuilt.registers]) expect([differing, differences]).toEqual([0, []])
+      for (const { differing, differences } of [facts, mappings, rebuilt, rebuilt.registers])
+        expect([differing, differences]).toEqual([0, []])
     }
   })
 
@@ -65,17 +66,31 @@ describe('the whole demo', () => {
   })
 })
 
-/** The leaf of stream 24 at IOVA 0xffffc000, and that stream's report of a spoilt image. */
-const LEAF = 0x4807_e000n + 0x1fcn * 8n
-function spoiltStream(bits: bigint): { smmu: SmmuReport; stream: SmmuReport['streams'][number] | undefined } {
-  const smmu = readSmmu(spoilt(DUMPS.smmuv3, (image) => flip(image, LEAF, bits)))
-  return { smmu, stream: smmu.streams.find(({ sid }) => sid === 24) }
+/** Stream 24 alone, which is quickly read: the other entries of the stream table are made invalid. */
+function stream24(): typeof DUMPS.smmuv3 {
+  const file = JSON.parse(DUMPS.smmuv3.expected)
+  const others = [8n, 16n, 32n, 40n].map((sid) => 0x7ac6_0000n + 64n * sid)
+  const small = spoilt(DUMPS.smmuv3, (image) => others.forEach((ste) => void flip(image, ste, 1n)))
+  return { ...small, expected: JSON.stringify({ ...file, streams: file.streams.filter(({ sid }: { sid: number }) => sid === 24) }) }
 }
+
+const SMALL = stream24()
+/** The leaf of stream 24 at IOVA 0xffffc000. */
+const LEAF = 0x4807_e000n + 0x1fcn * 8n
+
+function spoiltLeaf(bits: bigint): { smmu: SmmuReport; stream: SmmuReport['streams'][number] | undefined } {
+  const smmu = readSmmu(spoilt(SMALL, (image) => flip(image, LEAF, bits)))
+  return { smmu, stream: smmu.streams[0] }
+}
+
+test('the small image is sound', () => {
+  expect(spoiltLeaf(0n).smmu.checks.filter(({ ok }) => !ok)).toEqual([])
+})
 
 describe('one bit of one leaf', () => {
   test('any bit is a difference', () => {
     for (let bit = 0n; bit < 64n; bit++) {
-      const { smmu, stream } = spoiltStream(1n << bit)
+      const { smmu, stream } = spoiltLeaf(1n << bit)
       expect(stream?.mappings.differing, `bit ${bit}`).toBeGreaterThan(0)
       expect(
         smmu.checks.some(({ ok }) => !ok),
@@ -85,7 +100,7 @@ describe('one bit of one leaf', () => {
   })
 
   test('the difference is named, and the whole report fails', () => {
-    const { stream } = spoiltStream(1n << 7n)
+    const { stream } = spoiltLeaf(1n << 7n)
     expect(stream?.mappings).toMatchObject({ expected: 3, identical: 2, differing: 1 })
     expect(stream?.mappings.differences).toEqual([
       { where: '0xffffc000', column: 'descriptor', expected: '0x4807bf47', got: '0x4807bfc7' },
@@ -103,7 +118,7 @@ describe('one bit of one leaf', () => {
       [55n, 'Software'],
       [10n, 'AF'],
     ] as const) {
-      const { stream } = spoiltStream(1n << bit)
+      const { stream } = spoiltLeaf(1n << bit)
       expect(stream?.rebuilt.identical, name).toBeLessThan(3)
       expect(stream?.rebuilt.differences.length, name).toBeGreaterThan(0)
     }
@@ -119,7 +134,7 @@ describe('one bit of one leaf', () => {
 
 describe('memory that is not there', () => {
   test('a table in unknown memory is a finding', () => {
-    const smmu = readSmmu(spoilt(DUMPS.smmuv3, (image) => flip(image, 0x4815_c000n, 1n << 40n)))
+    const smmu = readSmmu(spoilt(SMALL, (image) => flip(image, 0x4815_c000n, 1n << 40n)))
     expect(smmu.findings).toMatchObject([{ message: '4096 bytes of a table lie in unknown memory', value: 0x100_4808_0000n }])
     expect(smmu.findings[0]?.place).toMatch(/^stream 24, 0x/)
     expect(smmu.checks.find(({ name }) => name.startsWith('nothing unknown'))?.ok).toBe(false)
@@ -128,7 +143,7 @@ describe('memory that is not there', () => {
   test('a table that points to itself ends', () => {
     const root = 0x4815_c000n
     const smmu = readSmmu(
-      spoilt(DUMPS.smmuv3, (image) => {
+      spoilt(SMALL, (image) => {
         const bytes = image.segments.find(({ paddr, end }) => paddr <= root && root < end)?.bytes ?? new Uint8Array()
         const view = new DataView(bytes.buffer, bytes.byteOffset)
         for (let i = 0; i < 512; i++) view.setBigUint64(i * 8, root | 3n, true)
@@ -138,15 +153,23 @@ describe('memory that is not there', () => {
   })
 
   test('a context descriptor with reserved codes is a finding', () => {
-    const smmu = readSmmu(spoilt(DUMPS.smmuv3, (image) => flip(image, 0x4814_b000n, 3n << 6n)))
+    const smmu = readSmmu(spoilt(SMALL, (image) => flip(image, 0x4814_b000n, 3n << 6n)))
     expect(smmu.findings[0]).toMatchObject({ place: 'stream 24' })
     expect(smmu.findings[0]?.message).toMatch(/EINVAL.*TG0/)
-    expect(smmu.streams).toHaveLength(4)
+    expect(smmu.streams).toEqual([])
   })
 
   test('switched off tables are a finding', () => {
-    const smmu = readSmmu(spoilt(DUMPS.smmuv3, (image) => flip(image, 0x4814_b000n, 1n << 14n)))
+    const smmu = readSmmu(spoilt(SMALL, (image) => flip(image, 0x4814_b000n, 1n << 14n)))
     expect(smmu.findings[0]?.message).toBe('neither TTB0 nor TTB1 is walked (CD.EPD0, CD.EPD1)')
+  })
+
+  test('a second root, and an invalid descriptor, are findings', () => {
+    // TTB1 becomes walked, with TG1 4 KiB and 48 bits
+    const second = readSmmu(spoilt(SMALL, (image) => flip(image, 0x4814_b000n, (1n << 30n) | (2n << 22n) | (16n << 16n))))
+    expect(second.findings.map(({ message }) => message)).toEqual(['TTB1 is in use and not read by this demo'])
+    const invalid = readSmmu(spoilt(SMALL, (image) => flip(image, LEAF, 2n)))
+    expect(invalid.findings).toMatchObject([{ place: 'stream 24, 0xffffc000', message: 'an invalid descriptor' }])
   })
 
   test('a stream that is missing fails, and one too many', () => {

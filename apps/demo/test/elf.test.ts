@@ -60,7 +60,8 @@ test('what is read is a copy', () => {
 
 test('a read of an impossible length is EINVAL', () => {
   const { read } = readElfCore(elfCore(64, [SEGMENT]))
-  for (const length of [-1, 1.5, Number.NaN, 2 ** 31]) expect(errorOf(() => read(0x1000n, length))).toMatchObject({ code: 'EINVAL', value: length })
+  for (const length of [-1, 1.5, Number.NaN, 2 ** 31])
+    expect(errorOf(() => read(0x1000n, length))).toMatchObject({ code: 'EINVAL', value: length })
 })
 
 describe('a bad file is EBADMSG with the value', () => {
@@ -96,7 +97,8 @@ describe('a bad file is EBADMSG with the value', () => {
   test('truncated anywhere', () => {
     for (const bits of [32, 64] as const) {
       const file = elfCore(bits, [SEGMENT, { paddr: 0x4000n, bytes: BYTES }])
-      for (let length = 0; length < file.byteLength; length++) expect(errorOf(() => readElfCore(file.subarray(0, length))).code, `${length}`).toBe('EBADMSG')
+      for (let length = 0; length < file.byteLength; length++)
+        expect(errorOf(() => readElfCore(file.subarray(0, length))).code, `${length}`).toBe('EBADMSG')
     }
   })
 

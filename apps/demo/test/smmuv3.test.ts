@@ -22,7 +22,7 @@ const CD = [0x1_e204_c000_3510n, 0x1_8000n, 0n, 0xf404_ff44n] as const
 
 function scanOne(descriptor: readonly bigint[], entry = ste(0x1_1000)): Scan {
   const words = Object.fromEntries(descriptor.map((word, i) => [0x1_1000 + 8 * i, word]))
-  return scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: LINEAR(0) }, memory({ ...words, [0x1_0000]: entry }))
+  return scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: LINEAR(0) }, memory({ ...words, 65536: entry }))
 }
 
 describe('STRTAB_BASE and STRTAB_BASE_CFG', () => {
@@ -89,16 +89,23 @@ describe('the dump', () => {
 
 describe('hostile structures', () => {
   test('a stream table in unknown memory is a finding, and no stream', () => {
-    const { streams, findings, entries } = scanStreams({ ...DUMP_REGISTERS, strtabBase: 0x5000_0000n }, readElfCore(DUMPS.smmuv3.memory).read)
+    const { streams, findings, entries } = scanStreams(
+      { ...DUMP_REGISTERS, strtabBase: 0x5000_0000n },
+      readElfCore(DUMPS.smmuv3.memory).read,
+    )
     expect([streams, entries]).toEqual([[], 0])
-    expect(findings).toMatchObject([{ place: 'level 1 stream table', message: 'entries 0 to 255 lie in unknown memory', value: 0x5000_0000n }])
+    expect(findings).toMatchObject([
+      { place: 'level 1 stream table', message: 'entries 0 to 255 lie in unknown memory', value: 0x5000_0000n },
+    ])
   })
 
   test('a table that ends in unknown memory says where', () => {
     const { findings, entries } = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: LINEAR(16), idr1: 16n }, memory({}).bind(null))
     expect(entries).toBe(0)
     expect(findings[0]?.message).toBe('entries 0 to 65535 lie in unknown memory')
-    const half = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: LINEAR(10) }, (paddr, length) => memory({})(paddr, length)?.subarray(0, 1000))
+    const half = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: LINEAR(10) }, (paddr, length) =>
+      memory({})(paddr, length)?.subarray(0, 1000),
+    )
     expect(half.entries).toBe(15)
     expect(half.findings[0]).toMatchObject({ message: 'entries 15 to 1023 lie in unknown memory', value: 0x1_03c0n })
   })
@@ -111,12 +118,19 @@ describe('hostile structures', () => {
   })
 
   test('a Span beyond SPLIT + 1 is a finding', () => {
-    const { findings } = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: TWO_LEVEL(6, 8) }, memory({ [0x1_0000]: 0x1_2008n, [0x1_0008]: 0n }))
-    expect(findings).toEqual([{ place: 'level 1 stream table descriptor 0', message: 'Span 8 is more than SPLIT + 1 (7)', value: 0x1_2008n }])
+    const { findings } = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: TWO_LEVEL(6, 8) }, memory({ 65536: 0x1_2008n, 65544: 0n }))
+    expect(findings).toEqual([
+      { place: 'level 1 stream table descriptor 0', message: 'Span 8 is more than SPLIT + 1 (7)', value: 0x1_2008n },
+    ])
   })
 
   test('a small Span covers fewer StreamIDs, and arrays are aligned to their size', () => {
-    const words = { [0x1_0008]: 0x1_2042n, [0x1_2000]: ste(0x1_1000), [0x1_2040]: 1n | (4n << 1n), ...Object.fromEntries(CD.map((w, i) => [0x1_1000 + 8 * i, w])) }
+    const words = {
+      65544: 0x1_2042n,
+      73728: ste(0x1_1000),
+      73792: 1n | (4n << 1n),
+      ...Object.fromEntries(CD.map((w, i) => [0x1_1000 + 8 * i, w])),
+    }
     const { streams, configs, entries } = scanStreams({ strtabBase: 0x1_0000n, strtabBaseCfg: TWO_LEVEL(6, 8) }, memory(words))
     expect([entries, configs.bypass]).toEqual([2, 1])
     expect(streams.map(({ sid, steAddress }) => [sid, steAddress])).toEqual([[64, 0x1_2000n]])
@@ -157,5 +171,7 @@ test('TTB1 is followed unless EPD1 says no', () => {
   const [stream] = scanOne(cd).streams
   expect(stream?.registers).toMatchObject({ ttbr1: 0x1_8000n })
   expect(stream?.registers.ttbr0).toBeUndefined()
-  expect(arm64LpaeS1.rootsFromRegs(stream?.registers ?? { tcr: 0n, mair: 0n })).toMatchObject([{ name: 'ttbr1', params: { ias: 39, oas: 48 } }])
+  expect(arm64LpaeS1.rootsFromRegs(stream?.registers ?? { tcr: 0n, mair: 0n })).toMatchObject([
+    { name: 'ttbr1', params: { ias: 39, oas: 48 } },
+  ])
 })
