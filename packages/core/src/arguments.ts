@@ -1,7 +1,8 @@
 /** Argument checks of the engine: cheap tests for the hot path, and cold code that says which one failed. */
-import type { Compiled, LeafPlan } from './compile.ts'
+import type { Compiled } from './compile.ts'
 import { type ErrorCode, hex, IoPgtableError } from './errors.ts'
 import { lanes, split } from './lanes.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from './prot.ts'
 
 /** The plan of exactly that page size; undefined where the agreed bitmap lacks it. */
@@ -26,7 +27,7 @@ export function inWindow(c: Compiled, hi: number, lo: number): boolean {
 /** Whether `pgcount` pages of the plan from the address in the lanes on are aligned and inside the input window. */
 export function isInput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
   if (((lo & plan.offsetLo) | (hi & plan.offsetHi)) !== 0 || !inWindow(c, hi, lo)) return false
-  if (pgcount === 1) return true
+  if (pgcount === 1 && c.pagesFit) return true
   // Exact: the addresses are multiples of a page, so that the sums have at most 53 significant bits.
   const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
   return isCount(plan, pgcount) && offset + pgcount * plan.pgsize <= c.inputBytes
@@ -35,7 +36,7 @@ export function isInput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgc
 /** The same for output addresses. */
 export function isOutput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
   if (((lo & plan.offsetLo) | (hi & plan.offsetHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
-  return pgcount === 1 || (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + pgcount * plan.pgsize <= c.outputBytes
+  return (pgcount === 1 && c.pagesFit) || (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + pgcount * plan.pgsize <= c.outputBytes
 }
 
 function isCount(plan: LeafPlan, pgcount: number): boolean {
@@ -44,7 +45,7 @@ function isCount(plan: LeafPlan, pgcount: number): boolean {
 
 /** Whether `prot` is an OR of known flags with READ or WRITE in it. */
 export function isProt(prot: Prot): boolean {
-  return (prot | 0) === prot && prot >= 0 && prot < PROT_LIMIT && (prot & (Prots.READ | Prots.WRITE)) !== 0
+  return Number.isInteger(prot) && prot >= 0 && prot < PROT_LIMIT && (prot & (Prots.READ | Prots.WRITE)) !== 0
 }
 
 /** What is wrong with the pages of a call: for a call that failed the tests above. `paddr` undefined: an unmap. */
@@ -120,7 +121,7 @@ function inOneWindow(c: Compiled, first: bigint, last: bigint): boolean {
 
 function limits(c: Compiled, name: 'iova' | 'paddr'): string {
   if (name === 'paddr') return `${c.geometry.oas} output address bits (oas)`
-  const where = { low: '', top: ' at the top of the 64-bit space', 'sign-extended': ', sign-extended' }
+  const where = { low: '', top: ` at the top of the ${c.geometry.spaceBits ?? 64}-bit space`, 'sign-extended': ', sign-extended' }
   return `${c.geometry.ias} input address bits (ias)${where[c.geometry.window]}`
 }
 

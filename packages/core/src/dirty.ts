@@ -1,9 +1,9 @@
 /** Dirty tracking: which leaves a device wrote to, by the bits that the format's policy names. */
 import { matches } from './bits.ts'
-import type { HotNode } from './compile.ts'
 import { type DecodedLeaf, decode, slotBytes } from './decode.ts'
 import { hex, IoPgtableError } from './errors.ts'
 import type { IotlbGather } from './gather.ts'
+import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
 import { slotIndex, type Tree } from './tree.ts'
 

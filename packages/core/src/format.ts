@@ -114,6 +114,8 @@ export interface Geometry {
   readonly ias: number
   readonly oas: number
   readonly window: Window
+  /** Bits of the address space whose top a `top` window is. Default 64. */
+  readonly spaceBits?: number
   /** Tables must lie below this physical address. */
   readonly tablesBelow?: bigint
 }

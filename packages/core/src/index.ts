@@ -48,10 +48,11 @@ export {
   when,
 } from './format.ts'
 export { IotlbGather } from './gather.ts'
-export { type AttachOptions, type DebugOptions, IoPageTable, type MapResult, type TableOptions } from './io-page-table.ts'
+export { IoPageTable } from './io-page-table.ts'
 export { Prot, type ProtName, protNames, protOf } from './prot.ts'
 export type { TableToken } from './share.ts'
 export * from './sizes.ts'
+export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table-options.ts'
 export type * from './vector-binding.ts'
 export {
   descriptorAt,

@@ -1,79 +1,31 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
-import { ATTR_READY, compileFormat, type LeafPlan } from './compile.ts'
+import { compileFormat } from './compile.ts'
 import type { Decoded } from './decode.ts'
 import { type Device, Devres } from './device.ts'
 import { type ReadDirtyFlags, readAndClearDirty } from './dirty.ts'
 import { hex, IoPgtableError } from './errors.ts'
-import { NOOP_FLUSH_OPS, type TlbFlushOps } from './flush.ts'
+import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from './format.ts'
 import { IotlbGather } from './gather.ts'
 import { join, lanes, split } from './lanes.ts'
+import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
 import { mapRun } from './map.ts'
 import { pickPages } from './pgsize.ts'
 import type { Prot } from './prot.ts'
+import { finishGather, flushEverything, freeTree, syncOwn } from './prune.ts'
 import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
+import { describeRoot, type RootView } from './root-view.ts'
 import { attachPool, freshState, openShared, type TableToken } from './share.ts'
+import { bindGather, busy, dead, failed, noSizes, overlapApart } from './table-errors.ts'
+import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS } from './table-memory.ts'
+import type { AttachOptions, DebugOptions, Hooks, MapResult, TableOptions } from './table-options.ts'
 import { found, lookup, translateMany } from './translate.ts'
-import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS, Tree } from './tree.ts'
+import { Tree } from './tree.ts'
 import { unmapRun } from './unmap.ts'
 import { unmapCovered } from './unmap-covered.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from './walk.ts'
-
-/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
-export interface MapResult {
-  /** Bytes mapped, from the start of the range on. */
-  readonly mapped: number
-  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
-  readonly error: IoPgtableError | undefined
-}
-
-export interface DebugOptions {
-  /** End a call at the end of a table, as a kernel does, so that the caller's loop can be tested. */
-  readonly oneTablePerCall?: boolean
-  /** Throw `EBUSY` when two calls work on overlapping ranges at once. */
-  readonly rangeLock?: boolean
-}
-
-/** What a table needs beside its format's configuration. */
-export interface TableOptions {
-  readonly allocator: PtPool
-  /** The driver's TLB maintenance. Default {@link NOOP_FLUSH_OPS}. */
-  readonly tlb?: TlbFlushOps
-  /** Told of conflicts and of unmaps of a part of a leaf, unless the configuration has the NO_WARN quirk. */
-  readonly onWarn?: (warning: IoPgtableError) => void
-  readonly debug?: DebugOptions
-  /**
-   * The root grew (formats that declare it): the device must get these registers before it is given an address that only the new root
-   * reaches. Called before the call that grew it returns.
-   */
-  readonly onRoot?: (regs: unknown) => void
-  /** For leak reports. Default: the format's id. */
-  readonly name?: string
-}
-
-interface Hooks {
-  readonly onWarn: TableOptions['onWarn'] | undefined
-  readonly onRoot: TableOptions['onRoot'] | undefined
-  readonly debug: DebugOptions | undefined
-}
-
-/** What follows from where the root is. */
-interface RootView {
-  readonly word: number
-  readonly geometry: Geometry
-  readonly roots: readonly bigint[]
-  readonly regs: unknown
-}
-
-/** The hooks of a table that a worker opens by its token. */
-export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn' | 'onRoot'> {
-  /** As the pool's `sync`. */
-  readonly sync?: (paddr: bigint, byteLength: number) => void
-  /** As the pool's `onPressure`. */
-  readonly onPressure?: (bytes: number) => void
-}
 
 /**
  * One set of page tables. The caller holds the range that a call works on: calls must not race on overlapping addresses, and may on
@@ -211,7 +163,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const t = this.#tree
     const sweep = (): number => unmapCovered(t, hi, lo, bytes, gather)
     const unmapped = this.#lock === undefined ? sweep() : this.#lock.hold('unmapPages', iova, bytes, sweep)
-    t.finish()
+    finishGather(t)
     if (t.stoppedAtLeaf) this.#warnPart(iova + BigInt(unmapped), t.compiled.granule)
     return unmapped
   }
@@ -243,7 +195,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** The end of a change: syncs the gather of a `range` flush order that the caller did not give, and reports a root that grew. */
   #finish(): void {
     const t = this.#tree
-    t.finish()
+    finishGather(t)
     if (this.#root.word !== t.rootWord) this.#onRoot?.(this.#view().regs)
   }
 
@@ -282,7 +234,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     if (gather !== undefined) return this.unmapRange(iova, size, gather)
     const own = new IotlbGather()
     const unmapped = this.unmapRange(iova, size, own)
-    this.#tree.syncOwn(own)
+    syncOwn(this.#tree, own)
     return unmapped
   }
 
@@ -392,9 +344,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   free(): void {
     const t = this.#changing('free')
-    t.flushEverything()
+    flushEverything(t)
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
-    t.freeTree()
+    freeTree(t)
   }
 
   /** `free`, and nothing for a table that is freed already. */
@@ -438,7 +390,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
   #expressible(plan: LeafPlan, prot: Prot): boolean {
-    if (plan.attrState[prot] === ATTR_READY) return true
+    if (plan.attrState[prot] === ATTR_READY && typeof prot === 'number') return true
     return isProt(prot) && plan.resolve(this.format, this.#config, prot)
   }
 
@@ -481,42 +433,4 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
       }),
     )
   }
-}
-
-function failed(mapped: number, error: IoPgtableError): MapResult {
-  return { mapped, error }
-}
-
-/** Ties a caller's gather to the table. @throws `EINVAL` for what is no gather, or serves another table */
-function bindGather(op: string, gather: IotlbGather | undefined, t: Tree): void {
-  if (gather === undefined) return
-  if (!(gather instanceof IotlbGather)) throw new IoPgtableError('EINVAL', op, `gather ${String(gather)}: an IotlbGather expected`)
-  gather.bind(t)
-}
-
-/** Whether two arrays share memory, but do not start together: what is written to one then destroys what is not yet read of the other. */
-function overlapApart(a: BigUint64Array, b: BigUint64Array): boolean {
-  if (a.buffer !== b.buffer || a.byteOffset === b.byteOffset) return false
-  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
-}
-
-function noSizes(op: string): IoPgtableError {
-  return new IoPgtableError('EINVAL', op, 'the agreed configuration has no page size')
-}
-
-function busy(op: string): IoPgtableError {
-  return new IoPgtableError('EBUSY', op, 'the table must not be changed from inside its own callback')
-}
-
-function dead(op: string, format: string): IoPgtableError {
-  return new IoPgtableError('ENODEV', op, `the ${format} table is freed`)
-}
-
-function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): RootView {
-  const { geometry: declared } = t.compiled
-  const geometry = { ...declared, top: t.root.node.id }
-  const n = geometry.roots ?? 1
-  const first = t.pool.base + BigInt(t.rootWord) * 4n
-  const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
-  return { word: t.rootWord, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
 }

@@ -1,7 +1,10 @@
 /** Mapping: one run of equal pages, table by table. */
-import type { HotNode, LeafPlan } from './compile.ts'
+
 import { fill32, fill64 } from './hot.ts'
+import type { HotNode } from './hot-node.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
+import type { LeafPlan } from './leaf-plan.ts'
+import { detachTable, rangeGather, removeTable } from './prune.ts'
 import { NO_MEMORY, slotIndex, type Tree } from './tree.ts'
 
 /**
@@ -149,7 +152,7 @@ function replaceTables(t: Tree, plan: LeafPlan, at: number, from: number, slots:
     const word = at + (slot << plan.node.entryLg)
     if (!t.isTable(plan.node, word)) continue
     const slotIova = iova + BigInt(slot) * BigInt(plan.slotBytes)
-    if (t.compiled.policy.flushOrder === 'range') t.detachTable(plan.node, word, slotIova, t.rangeGather(undefined))
-    else t.removeTable(plan.node, word, slotIova, undefined)
+    if (t.compiled.policy.flushOrder === 'range') detachTable(t, plan.node, word, slotIova, rangeGather(t, undefined))
+    else removeTable(t, plan.node, word, slotIova, undefined)
   }
 }

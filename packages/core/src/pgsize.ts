@@ -1,5 +1,5 @@
 /** The one choice of page sizes: the largest that alignment and length allow, for as long as no larger one becomes possible. */
-import type { LeafPlan } from './compile.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 
 export interface PickedPages {
   readonly pgsize: number

@@ -1,8 +1,9 @@
 /** Translation: the software walk of the engine's own tables. */
 import { inWindow } from './arguments.ts'
-import type { HotNode, LeafPlan } from './compile.ts'
 import { decode, entrySpan } from './decode.ts'
+import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 import { BLOCKED, slotIndex, type Tree } from './tree.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */

@@ -2,10 +2,13 @@
  * Unmapping by the policy `covered`: mapping by mapping up to the first hole, whatever sizes they have; a larger leaf goes whole when the
  * range starts at its head, and tables that the range covers go with what is in them.
  */
-import type { HotNode, LeafPlan } from './compile.ts'
+
 import { type DecodedLeaf, decode } from './decode.ts'
 import type { IotlbGather } from './gather.ts'
+import type { HotNode } from './hot-node.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
+import type { LeafPlan } from './leaf-plan.ts'
+import { detachTable, rangeGather } from './prune.ts'
 import { slotIndex, type Tree } from './tree.ts'
 import { leafPrefix } from './unmap.ts'
 
@@ -24,7 +27,7 @@ interface Sweep {
 export function unmapCovered(t: Tree, hi: number, lo: number, bytes: number, given: IotlbGather | undefined): number {
   t.stoppedAtLeaf = false
   if (t.beyondRoot(hi, lo)) return 0
-  const gather = t.rangeGather(given)
+  const gather = rangeGather(t, given)
   const taken = sweepTable({ t, gather, ended: false }, t.root, t.rootWord, hi, lo, bytes)
   if (taken > 0) gather.addRange(join(hi, lo), t.compiled.granule, taken / t.compiled.granule)
   return taken
@@ -79,7 +82,7 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
   const slotBytes = 2 ** node.shift
   const rest = slotBytes - offsetIn(hi, lo, slotBytes)
   const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
-  if (!sweep.ended && taken === slotBytes) t.detachTable(node, at, join(hi, lo), gather)
+  if (!sweep.ended && taken === slotBytes) detachTable(t, node, at, join(hi, lo), gather)
   return taken
 }
 

@@ -1,8 +1,10 @@
 /** Unmapping: any run of consecutive mappings, whatever calls made them. */
-import type { LeafPlan } from './compile.ts'
+
 import type { IotlbGather } from './gather.ts'
 import { prefix32, prefix64, until64 } from './hot.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
+import type { LeafPlan } from './leaf-plan.ts'
+import { removeTable } from './prune.ts'
 import { BLOCKED, slotIndex, type Tree } from './tree.ts'
 
 /**
@@ -81,7 +83,7 @@ function isWhole(t: Tree, plan: LeafPlan, at: number): boolean {
 function removeTables(t: Tree, plan: LeafPlan, at: number, slots: number, iova: bigint, gather: IotlbGather | undefined): void {
   for (let slot = 0; slot < slots; slot++) {
     const word = at + (slot << plan.node.entryLg)
-    if (t.isTable(plan.node, word)) t.removeTable(plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), gather)
+    if (t.isTable(plan.node, word)) removeTable(t, plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), gather)
   }
 }
 
@@ -94,7 +96,7 @@ function clearInOrder(t: Tree, plan: LeafPlan, at: number, slots: number, hi: nu
     const slotHi = advanceHi(hi, lo, bytes)
     const slotLo = advanceLo(lo, bytes)
     if (t.isTable(node, word)) {
-      t.removeTable(node, word, join(slotHi, slotLo), gather)
+      removeTable(t, node, word, join(slotHi, slotLo), gather)
       slot++
       continue
     }

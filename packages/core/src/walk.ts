@@ -37,12 +37,12 @@ export interface WalkVisitor {
 /** The input addresses that a geometry translates: one range, or two for a sign-extended window. */
 export function inputRanges(geometry: Geometry): readonly { readonly first: bigint; readonly last: bigint }[] {
   const size = 1n << BigInt(geometry.ias)
-  const top = 1n << 64n
+  const top = 1n << BigInt(geometry.spaceBits ?? 64)
   if (geometry.window === 'low') return [{ first: 0n, last: size - 1n }]
   if (geometry.window === 'top') return [{ first: top - size, last: top - 1n }]
   return [
     { first: 0n, last: size / 2n - 1n },
-    { first: top - size / 2n, last: top - 1n },
+    { first: (1n << 64n) - size / 2n, last: (1n << 64n) - 1n },
   ]
 }
 
@@ -152,7 +152,7 @@ function canonical(geometry: Geometry, low: bigint): bigint {
   const bits = BigInt(geometry.ias)
   const index = BigInt.asUintN(geometry.ias, low)
   if (geometry.window === 'low') return low
-  if (geometry.window === 'top') return BigInt.asUintN(64, (-1n << bits) | index)
+  if (geometry.window === 'top') return BigInt.asUintN(geometry.spaceBits ?? 64, (-1n << bits) | index)
   return BigInt.asUintN(64, BigInt.asIntN(geometry.ias, index))
 }
 

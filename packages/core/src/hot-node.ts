@@ -1,0 +1,98 @@
+/** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
+import { deposit, type Match, ones } from './bits.ts'
+import { type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type Policy, type TableKind } from './format.ts'
+import { laneHi, laneLo, lowAddress } from './lane-pieces.ts'
+import { LeafPlan } from './leaf-plan.ts'
+
+/** One node of the geometry, compiled. Nodes that the engine builds form a chain. */
+export class HotNode {
+  readonly node: LevelNode
+  readonly shift: number
+  readonly indexMask: number
+  /** log2 of the 32-bit words of an entry: 0 or 1. */
+  readonly entryLg: number
+  readonly emptyMask: number
+  readonly emptyValue: number
+  readonly emptyLo: number
+  readonly emptyHi: number
+  /** `(lo & tableMask) === tableValue` and not empty: a table of the child. Never true at the last node. */
+  readonly tableMask: number
+  readonly tableValue: number
+  /** Low 32 address bits of a table: from the low lane and, rarely, from the high one: mask, shift left, shift right. */
+  readonly fromLoMask: number
+  readonly fromLoLeft: number
+  readonly fromLoRight: number
+  readonly fromHiMask: number
+  readonly fromHiLeft: number
+  readonly fromHiRight: number
+  readonly tableKind: TableKind | undefined
+  /** The bits of a table descriptor beside the address. */
+  readonly tableBits: bigint
+  readonly child: HotNode | undefined
+  /** Sizes that this node translates, those that we write. */
+  readonly leaves: LeafPlan[]
+  /** A run ends where the slot number ANDed with this is zero. */
+  readonly runMask: number
+  /** Address bits above the reach of a table of this node, by lane; only meaningful for a root that may grow. */
+  readonly beyondLo: number
+  readonly beyondHi: number
+
+  constructor(geometry: Geometry, node: LevelNode, policy: Policy, tableBits: (node: LevelNode, kind: TableKind) => bigint) {
+    this.node = node
+    this.shift = node.shift
+    this.runMask = Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1
+    const reach = ones(Math.min(node.shift + node.bits, 64)) >> 1n
+    this.beyondLo = laneLo(~reach)
+    this.beyondHi = laneHi(~reach)
+    this.indexMask = 2 ** node.bits - 1
+    this.entryLg = node.entryBytes === 8 ? 1 : 0
+    const empty = node.kinds.find((kind) => kind.type === 'empty')?.match ?? { mask: ones(31), value: node.empty }
+    this.emptyMask = laneLo(empty.mask)
+    this.emptyValue = laneLo(empty.value)
+    this.emptyLo = laneLo(node.empty)
+    this.emptyHi = laneHi(node.empty)
+    this.tableKind = node.kinds.find((kind): kind is TableKind => kind.type === 'table' && kind.encode !== false)
+    this.tableBits = this.tableKind === undefined ? 0n : this.tableKind.set | tableBits(node, this.tableKind)
+    const table = this.tableKind && ownTableMatch(this.tableKind)
+    this.tableMask = table === undefined ? 0 : laneLo(table.mask)
+    this.tableValue = table === undefined ? -1 : laneLo(table.value)
+    const low = lowAddress(this.tableKind?.address ?? [])
+    this.fromLoMask = low[0].mask
+    this.fromLoLeft = low[0].left
+    this.fromLoRight = low[0].right
+    this.fromHiMask = low[1].mask
+    this.fromHiLeft = low[1].left
+    this.fromHiRight = low[1].right
+    const child = this.tableKind?.child
+    this.child =
+      child === undefined
+        ? undefined
+        : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits)
+    this.leaves = leafSizes(node).map(({ kind, size }) => new LeafPlan(this, kind, size))
+  }
+}
+
+function ownChild(child: TableKind['child'], bits: bigint, kind: TableKind | undefined): string {
+  if (typeof child === 'string') return child
+  const field = kind?.fields.find((f) => f.name === child.field)
+  const value = field?.pieces.reduce((v, [hi, lo, at]) => v | (((bits & ones(hi, lo)) >> BigInt(lo)) << BigInt(at)), 0n)
+  const id = value === undefined ? undefined : child.nodes[Number(value)]
+  if (id === undefined) throw new Error(`table kind ${kind?.name}: its bits choose no child`)
+  return id
+}
+
+function leafSizes(node: LevelNode): { kind: LeafKind; size: LeafSize }[] {
+  return node.kinds
+    .filter((kind) => kind.type === 'leaf')
+    .flatMap((kind) => kind.sizes.filter((size) => size.encode !== false).map((size) => ({ kind, size })))
+}
+
+/** The tables that we write match this; it is at least as strict as the kind's own match. */
+function ownTableMatch(kind: TableKind): Match {
+  return { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
+}
+
+/** A descriptor's address bits for `paddr`: cold, for tables. */
+export function tableRaw(hot: HotNode, paddr: bigint): bigint {
+  return hot.tableBits | deposit(paddr, hot.tableKind?.address ?? [])
+}

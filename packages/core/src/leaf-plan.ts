@@ -1,0 +1,122 @@
+/** One leaf size of one node, compiled: what mapping, unmapping and translating it needs. */
+import { type Match, ones } from './bits.ts'
+import { slotBytes } from './decode.ts'
+import { type Agreed, ALWAYS, type FormatConfig, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from './format.ts'
+import type { HotNode } from './hot-node.ts'
+import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-pieces.ts'
+import { PROT_LIMIT, type Prot } from './prot.ts'
+
+/** State of a (prot, page size) pair in {@link LeafPlan.attrState} once its bits are known. */
+export const ATTR_READY = 1
+
+/** One leaf size at one node: what mapping, unmapping and translating it needs. */
+export class LeafPlan {
+  readonly node: HotNode
+  readonly kind: LeafKind
+  readonly pgsize: number
+  /** Entries of one mapping, and its log2. */
+  readonly slots: number
+  readonly slotsLg: number
+  /** Bytes of input address of one entry. */
+  readonly slotBytes: number
+  /** Offset bits in the mapping, by lane: both addresses have them zero. */
+  readonly offsetLo: number
+  readonly offsetHi: number
+  /** Offset bits of the output address of one entry, by lane. */
+  readonly keepLo: number
+  readonly keepHi: number
+  /**
+   * An entry is surely this leaf when `(lo & matchMask) === matchValue`; only meaningful when `simple`. It never mistakes another entry
+   * for one; an entry that fails it may still be one (somebody else wrote it) and is then decoded in full.
+   */
+  readonly simple: boolean
+  readonly matchMask: number
+  readonly matchValue: number
+  /** The same for the high lane; a zero mask where the low one says it all. */
+  readonly matchMaskHi: number
+  readonly matchValueHi: number
+  /** The test does not exclude empty entries: those must be tested for as well. */
+  readonly checkEmpty: boolean
+  /** The address stands in the descriptor where it stands in the address: masks by lane. Otherwise `pieces`. */
+  readonly plain: boolean
+  readonly addressLo: number
+  readonly addressHi: number
+  readonly pieces: LanePieces
+  /** What the next mapping of a run adds to the low lane; 0 when the step is not in it (then runs are one mapping long). */
+  readonly stepLo: number
+  readonly stepLg: number
+  /** Bits of the low address lane in which a run stays linear. */
+  readonly windowMask: number
+  /** Attribute bits by prot, both lanes, with the bits that are always set; filled on first use. */
+  readonly attrLo: Int32Array = new Int32Array(PROT_LIMIT)
+  readonly attrHi: Int32Array = new Int32Array(PROT_LIMIT)
+  readonly attrState: Uint8Array = new Uint8Array(PROT_LIMIT)
+
+  constructor(hot: HotNode, kind: LeafKind, size: LeafSize) {
+    const span = slotBytes(hot.node)
+    const steps = size.slots > 1 && size.stepsAddress === true
+    this.node = hot
+    this.kind = kind
+    this.pgsize = size.pgsize
+    this.slots = size.slots
+    this.slotsLg = Math.log2(size.slots)
+    this.slotBytes = span
+    const offset = BigInt(size.pgsize) - 1n
+    this.offsetLo = laneLo(offset)
+    this.offsetHi = laneHi(offset)
+    const keep = BigInt(steps ? span : size.pgsize) - 1n
+    this.keepLo = laneLo(keep)
+    this.keepHi = laneHi(keep)
+    const match = surely(hot.node, kind, size)
+    this.simple = match !== undefined
+    this.matchMask = laneLo(match?.mask ?? 0n)
+    this.matchValue = laneLo(match?.value ?? 1n)
+    this.matchMaskHi = laneHi(match?.mask ?? 0n)
+    this.matchValueHi = laneHi(match?.value ?? 0n)
+    this.checkEmpty = match?.checkEmpty ?? false
+    this.plain = kind.address.every(([, lo, at]) => lo === at)
+    const address = kind.address.reduce((mask, [hi, lo]) => mask | ones(hi, lo), 0n)
+    this.addressLo = laneLo(address)
+    this.addressHi = laneHi(address)
+    this.pieces = lanePieces(kind.address)
+    const step = stepOf(kind.address, Math.log2(size.pgsize))
+    this.stepLo = step.lo
+    this.stepLg = Math.log2(size.pgsize)
+    this.windowMask = step.window
+  }
+
+  /** Whether `prot` can be expressed; fills the attribute cache. */
+  resolve(format: IoPageTableFmt, config: Agreed<FormatConfig>, prot: Prot): boolean {
+    const size = this.kind.sizes.find((s) => s.pgsize === this.pgsize)
+    const attr = format.encodeLeaf(config, this.node.node, this.kind, prot)
+    if (attr === undefined) return false
+    const raw = attr | this.kind.set | (size?.or ?? 0n)
+    this.attrLo[prot] = laneLo(raw)
+    this.attrHi[prot] = laneHi(raw)
+    this.attrState[prot] = ATTR_READY
+    return true
+  }
+}
+
+/**
+ * A test that, beside the one for empty entries, only entries of this kind and size pass; undefined where one mask cannot say it. It uses
+ * bits that we always set as well, but of the high lane only what the matches need, since reading that lane has a price.
+ */
+function surely(node: LevelNode, kind: LeafKind, size: LeafSize): (Match & { checkEmpty: boolean }) | undefined {
+  const or = size.match ?? ALWAYS
+  const set = kind.set & ones(31)
+  const own = { mask: kind.match.mask | set | or.mask, value: kind.match.value | set | or.value }
+  const apart = (other: Match): boolean => (other.mask & own.mask & (other.value ^ own.value)) !== 0n
+  let checkEmpty = false
+  for (const other of node.kinds) {
+    if (other === kind) break
+    if (apart(other.match)) continue
+    if (other.type !== 'empty') return undefined
+    checkEmpty = true
+  }
+  for (const other of kind.sizes) {
+    if (other === size) break
+    if (other.encode !== false && (other.match === undefined || !apart(other.match))) return undefined
+  }
+  return { ...own, checkEmpty }
+}

@@ -1,0 +1,104 @@
+/** Taking tables out of a tree: clear, sync, flush, free, in the order that the format's policy and the driver's callbacks need. */
+
+import { IotlbGather } from './gather.ts'
+import type { HotNode } from './hot-node.ts'
+import { rootAlloc } from './table-memory.ts'
+import type { Tree } from './tree.ts'
+import { inputRanges } from './walk.ts'
+
+/**
+ * Takes the table in the entry at `at` out of the tree: clear, sync, flush, free. With a gather its memory waits for the sync. Should
+ * the driver's `flushWalk`, or the `sync` hook, throw, the memory is kept (a walker may still be in it) until this worker frees the table.
+ */
+export function removeTable(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather | undefined): void {
+  const child = node.child
+  if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
+  const table = t.tableOf(node, at)
+  const unlink = (): void => {
+    t.pool.bumpGeneration()
+    t.clear(node, at, 1)
+    t.call(() => t.tlb.flushWalk(iova, 2 ** node.shift, t.compiled.granule))
+  }
+  if (gather !== undefined) {
+    t.forEachTable(child, table, (ptr) => gather.defer(ptr))
+    unlink()
+    return
+  }
+  const tables = t.newFreeList()
+  t.forEachTable(child, table, (ptr) => tables.add(ptr))
+  try {
+    unlink()
+  } catch (error) {
+    t.stranded.push(tables)
+    throw error
+  }
+  t.freed(tables)
+}
+
+/** Takes an emptied, or replaced, table out of the tree for a flush order of `range`: its memory waits in the gather. */
+export function detachTable(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
+  const child = node.child
+  if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
+  gather.addRange(iova, 2 ** node.shift, 1)
+  const { chain } = t.compiled
+  t.forEachTable(child, t.tableOf(node, at), (ptr, made) => {
+    gather.defer(ptr)
+    gather.tableLevels |= 1 << (chain[chain.indexOf(made) - 1] ?? node).node.level
+  })
+  t.pool.bumpGeneration()
+  t.clear(node, at, 1)
+}
+
+/** The gather of a call whose flush order is `range`: the caller's, or one that ends with the call. */
+export function rangeGather(t: Tree, gather: IotlbGather | undefined): IotlbGather {
+  if (gather !== undefined) return gather
+  t.ownGather ??= new IotlbGather()
+  t.ownGather.bind(t)
+  return t.ownGather
+}
+
+/** Syncs the call's own gather, if it used one. */
+export function finishGather(t: Tree): void {
+  const own = t.ownGather
+  if (own === undefined) return
+  t.ownGather = undefined
+  syncOwn(t, own)
+}
+
+/** Syncs a gather that ends with its call. Should the driver's `sync` throw, the tables stay allocated until the whole table is freed. */
+export function syncOwn(t: Tree, own: IotlbGather): void {
+  try {
+    own.sync()
+  } catch (error) {
+    const tables = own.abandon()
+    if (tables !== undefined) t.stranded.push(tables)
+    throw error
+  }
+}
+
+/** Tells the driver that everything goes, in the way of the flush order. */
+export function flushEverything(t: Tree): void {
+  if (t.compiled.policy.flushOrder === 'range') flushRange(t)
+  else t.call(() => t.tlb.flushAll())
+}
+
+function flushRange(t: Tree): void {
+  const gather = new IotlbGather()
+  gather.bind(t)
+  const { granule, geometry, chain } = t.compiled
+  for (const { first, last } of inputRanges(geometry)) gather.addRange(first, granule, Number((last - first + 1n) / BigInt(granule)))
+  for (const { node } of chain) {
+    gather.leafLevels |= 1 << node.level
+    if (node !== t.last.node) gather.tableLevels |= 1 << node.level
+  }
+  t.syncGather(gather)
+}
+
+/** Frees everything; the state is dead by then. A root may have taken more memory than its table has bytes. */
+export function freeTree(t: Tree): void {
+  for (const list of t.stranded.splice(0)) t.freed(list)
+  const tables = t.newFreeList()
+  t.forEachTable(t.root, t.rootWord, (table) => tables.add(table))
+  t.freed(tables)
+  t.account(rootAlloc(t.compiled.root) - t.compiled.root.node.tableBytes)
+}

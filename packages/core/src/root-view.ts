@@ -1,0 +1,20 @@
+/** What follows from where the root is: it changes when a root grows. */
+import type { Agreed, AnyFmt, FormatConfig, Geometry } from './format.ts'
+import type { Tree } from './tree.ts'
+
+export interface RootView {
+  readonly word: number
+  readonly geometry: Geometry
+  readonly roots: readonly bigint[]
+  readonly regs: unknown
+}
+
+/** The view of the root as it is now. */
+export function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): RootView {
+  const { geometry: declared } = t.compiled
+  const geometry = { ...declared, top: t.root.node.id }
+  const n = geometry.roots ?? 1
+  const first = t.pool.base + BigInt(t.rootWord) * 4n
+  const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
+  return { word: t.rootWord, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
+}

@@ -1,0 +1,213 @@
+/**
+ * The memory that the tables of one IoPageTable are in: its entries as words, its allocation and accounting, the hook that a walker's
+ * memory is told by, and the driver's callbacks around it.
+ */
+import type { PtFreeList, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { Compiled } from './compile.ts'
+import { decode, kindOf } from './decode.ts'
+import { IoPgtableError } from './errors.ts'
+import type { TlbFlushOps } from './flush.ts'
+import type { IotlbGather } from './gather.ts'
+import { clear64, fill32, prefix32, prefix64 } from './hot.ts'
+import type { HotNode } from './hot-node.ts'
+import type { LeafPlan } from './leaf-plan.ts'
+
+/** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
+export const STATE_STATUS = 0
+export const STATE_ROOT = 1
+export const STATE_UNITS = 2
+export const STATE_WORDS = 16
+/** Low bits of the root's word that hold its place in the chain of nodes: tables are aligned to 16 words. */
+export const ROOT_NODE_MASK = 15
+
+export const LIVE = 0
+export const DEAD = 1
+const UNIT = 64
+
+/** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
+export class TableMemory {
+  readonly pool: PtPool
+  readonly words: Int32Array
+  readonly meta: Int32Array
+  readonly baseLo: number
+  readonly compiled: Compiled
+  readonly state: Int32Array
+  readonly owner: number
+  readonly tlb: TlbFlushOps
+  /** A callback of the driver is running. */
+  inCallback = false
+  /** Tables whose flush failed: they stay allocated until the table is freed. */
+  readonly stranded: PtFreeList[] = []
+  /** The gather of a `range` flush order for a call that was given none. */
+  ownGather: IotlbGather | undefined = undefined
+  /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
+  mapStop: '' | 'EEXIST' | 'ENOMEM' = ''
+  /** Whether the last unmap run ended at a part of a larger leaf, not at a hole. */
+  stoppedAtLeaf = false
+  /** Why the allocator had no memory, when it had none. */
+  allocError: IoPgtableError | undefined = undefined
+
+  constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
+    this.pool = pool
+    this.words = pool.words
+    this.meta = pool.meta
+    this.baseLo = Number(BigInt.asIntN(32, pool.base))
+    this.compiled = compiled
+    this.state = state
+    this.owner = owner
+    this.tlb = tlb
+  }
+
+  /** The word index of the table that the entry at `at` points to. The pool is at most 4 GiB: the low lane of the address tells. */
+  tableOf(node: HotNode, at: number): number {
+    let low = ((this.words[at]! & node.fromLoMask) << node.fromLoLeft) >>> node.fromLoRight
+    if (node.fromHiMask !== 0) low |= ((this.words[at + 1]! & node.fromHiMask) << node.fromHiLeft) >>> node.fromHiRight
+    return (low - this.baseLo) >>> 2
+  }
+
+  exchange(node: HotNode, at: number, expected: bigint, raw: bigint): boolean {
+    if (node.entryLg === 0)
+      return (
+        Atomics.compareExchange(this.words, at, Number(BigInt.asIntN(32, expected)), Number(BigInt.asIntN(32, raw))) ===
+        Number(BigInt.asIntN(32, expected))
+      )
+    const want = BigInt.asIntN(64, expected)
+    return Atomics.compareExchange(this.pool.cells, at >> 1, want, BigInt.asIntN(64, raw)) === want
+  }
+
+  /** The raw descriptor at a word index: cold. */
+  rawAt(node: HotNode, at: number): bigint {
+    if (node.entryLg === 0) return BigInt(this.words[at]! >>> 0)
+    return BigInt.asUintN(64, Atomics.load(this.pool.cells, at >> 1))
+  }
+
+  /** Tells a walker's memory about `count` words. */
+  synced(at: number, count: number): void {
+    if (this.pool.sync !== undefined) this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
+  }
+
+  /** Clears `n` entries and syncs them. */
+  clear(node: HotNode, at: number, n: number): void {
+    if (node.entryLg === 1) clear64(this.words, at, n, node.emptyLo, node.emptyHi)
+    else fill32(this.words, at, n, node.emptyLo, 0)
+    if (this.pool.sync !== undefined) this.synced(at, n << node.entryLg)
+  }
+
+  /** How many of the `n` entries are empty before the first that is not. */
+  emptyPrefix(node: HotNode, at: number, n: number): number {
+    if (node.entryLg === 1) return prefix64(this.words, at, n, node.emptyMask, node.emptyValue)
+    return prefix32(this.words, at, n, node.emptyMask, node.emptyValue)
+  }
+
+  isTable(node: HotNode, at: number): boolean {
+    const d = this.words[at]!
+    return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue
+  }
+
+  /** Whether the entry is a leaf that lies in one mapping of `plan`, cold: somebody else may have written it. */
+  isLeafWithin(plan: LeafPlan, at: number): boolean {
+    const entry = decode(this.compiled.geometry, plan.node.node, this.rawAt(plan.node, at))
+    return entry.type === 'leaf' && entry.size.pgsize <= plan.pgsize
+  }
+
+  isEmpty(node: HotNode, at: number): boolean {
+    return kindOf(node.node, this.rawAt(node, at)).type === 'empty'
+  }
+
+  /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
+  alloc(node: HotNode): PtPtr | undefined {
+    const bytes = node.node.tableBytes
+    const below = this.compiled.geometry.tablesBelow
+    const ptr = this.#tryAlloc(bytes, below)
+    if (ptr === undefined) return undefined
+    this.account(bytes)
+    const at = ptr >>> 2
+    try {
+      if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
+      else this.synced(at, bytes / 4)
+    } catch (error) {
+      this.discard(node, ptr)
+      throw error
+    }
+    return ptr
+  }
+
+  /** The allocator may call its `onPressure` hook: changing this table from there is refused. */
+  #tryAlloc(bytes: number, below: bigint | undefined): PtPtr | undefined {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      return this.pool.alloc(bytes, below === undefined ? { owner: this.owner } : { owner: this.owner, below })
+    } catch (error) {
+      if (!(error instanceof IoPgtableError) || error.code !== 'ENOMEM') throw error
+      this.allocError = error
+      return undefined
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  /** Gives back a table that never came into the tree. */
+  discard(node: HotNode, made: PtPtr): void {
+    this.account(-node.node.tableBytes)
+    this.pool.free(made)
+  }
+
+  /** Runs a callback of the driver; changes of this table from inside it are refused. */
+  call(callback: () => void): void {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      callback()
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  newFreeList(): PtFreeList {
+    return this.pool.freeList()
+  }
+
+  syncGather(gather: IotlbGather): void {
+    if (this.tlb.sync !== undefined) this.call(() => this.tlb.sync?.(gather))
+  }
+
+  freed(list: PtFreeList): void {
+    this.account(-list.bytes)
+    list.putBack()
+  }
+
+  get tableBytes(): number {
+    return Atomics.load(this.state, STATE_UNITS) * UNIT
+  }
+
+  account(bytes: number): void {
+    Atomics.add(this.state, STATE_UNITS, bytes / UNIT)
+  }
+}
+
+/** Allocates the root table, filled with empty entries and synced, and enters it into the state. @throws `ENOMEM` */
+export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number): PtPtr {
+  const { node, emptyLo, emptyHi, entryLg } = compiled.root
+  const below = compiled.geometry.tablesBelow
+  const bytes = rootAlloc(compiled.root)
+  const root = pool.alloc(bytes, { owner, ...(below !== undefined && { below }) })
+  if (node.empty !== 0n) {
+    if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
+    else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
+  }
+  try {
+    pool.sync?.(pool.physOf(root), node.tableBytes)
+  } catch (error) {
+    pool.free(root)
+    throw error
+  }
+  state[STATE_ROOT] = (root >>> 2) | compiled.chain.indexOf(compiled.root)
+  state[STATE_UNITS] = node.tableBytes / UNIT
+  return root
+}
+
+/** What a root is asked from the allocator with: blocks are aligned to their size. */
+export function rootAlloc(node: HotNode): number {
+  return Math.max(node.node.tableBytes, node.node.align ?? 0)
+}
