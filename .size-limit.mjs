@@ -6,6 +6,6 @@ const OF_A_FORMAT = '10 kB'
 
 export default packagesIn('packages').map(({ folder, manifest }) => ({
   name: manifest.name,
-  path: `${folder}/dist/index.js`,
+  path: `${folder}/dist/*.js`,
   limit: LIMITS[/** @type {keyof typeof LIMITS} */ (manifest.name)] ?? OF_A_FORMAT,
 }))

@@ -41,13 +41,13 @@ export {
 } from './attributes.ts'
 export type { ArmV7sHardware, ArmV7sParams, ArmV7sRegs } from './registers.ts'
 
-const QUIRKS = ['ARM_NS', 'NO_PERMS', 'ARM_MTK_EXT', 'ARM_MTK_TTBR_EXT'] as const
+const QUIRKS: readonly ArmV7sQuirk[] = ['ARM_NS', 'NO_PERMS', 'ARM_MTK_EXT', 'ARM_MTK_TTBR_EXT']
 
 /**
  * `ARM_NS`: NS in level-1 leaves and tables. `NO_PERMS`: no AP, AF, XN. `ARM_MTK_EXT` (needs `NO_PERMS`): 34 input, 35 output bits.
  * `ARM_MTK_TTBR_EXT` (needs `ARM_MTK_EXT`): tables, too, may lie above 4 GiB.
  */
-export type ArmV7sQuirk = (typeof QUIRKS)[number]
+export type ArmV7sQuirk = 'ARM_NS' | 'NO_PERMS' | 'ARM_MTK_EXT' | 'ARM_MTK_TTBR_EXT'
 export type ArmV7sConfig = FormatConfig<ArmV7sQuirk>
 
 const PAGE_SIZES = BigInt(SZ_4K + SZ_64K + SZ_1M + SZ_16M)

@@ -65,8 +65,15 @@ export function explainPages(
   if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
   return (
     explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
-    (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, pgsize, bytes))
+    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, pgcount)))
   )
+}
+
+/** An output address that the descriptor has no place for. */
+function explainFit(op: string, plan: LeafPlan, paddr: bigint, pgcount: number): IoPgtableError | undefined {
+  const unfit = BigInt(plan.unfitStep)
+  if (paddr % unfit === paddr % (unfit * 2n) && (paddr % unfit) + BigInt(plan.pgsize * pgcount) <= unfit) return undefined
+  return invalid(op, 'paddr', paddr, `a leaf of ${hex(plan.pgsize)} bytes has no place for address bit ${Math.log2(plan.unfitStep)}`)
 }
 
 /** What is wrong with the prot of a call. */

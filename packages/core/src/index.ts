@@ -47,7 +47,7 @@ export {
   type Window,
   when,
 } from './format.ts'
-export { IotlbGather } from './gather.ts'
+export { type GatherOwner, IotlbGather } from './gather.ts'
 export { IoPageTable } from './io-page-table.ts'
 export { Prot, type ProtName, protNames, protOf } from './prot.ts'
 export type { TableToken } from './share.ts'

@@ -154,7 +154,9 @@ function rootsFromRegs({ ssptptr, aw }: VtdSsRegs): readonly FoundRoot<VtdSsPara
     throw new IoPgtableError('EINVAL', 'rootsFromRegs', `AW ${aw}: 1 (39 bits), 2 (48) or 3 (57) expected`, { value: aw })
   const ias = 12 + 9 * levels
   const root = ssptptr & ((1n << 52n) - 1n) & ~0xfffn
-  return [{ name: 'ssptptr', params: { levels, ias, oas: 52 }, roots: [root], first: 0n, last: (1n << BigInt(ias)) - 1n, context: undefined }]
+  return [
+    { name: 'ssptptr', params: { levels, ias, oas: 52 }, roots: [root], first: 0n, last: (1n << BigInt(ias)) - 1n, context: undefined },
+  ]
 }
 
 const sizes = pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G)
