@@ -1,10 +1,11 @@
 /** Translation: the software walk of the engine's own tables. */
+import { GENERATION } from '@io-pgtable/pt-allocator'
 import { inWindow } from './arguments.ts'
 import { decode, entrySpan } from './decode.ts'
 import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
-import { BLOCKED, slotIndex, type Tree } from './tree.ts'
+import { BLOCKED, CACHE_ENTRIES, slotIndex, type Tree } from './tree.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
 export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
@@ -85,12 +86,59 @@ export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Arra
   const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
   const outside = firstOutside(t, from)
   if (outside < iovas.length) refuse(iovas[outside] ?? NONE)
+  if (from.length === 0) return 0
+  // The first one makes the walk cache, where there is to be one.
+  const first = translateInto(t, from, to, 0)
+  const plan = t.last.leaves[0]
+  if (t.cache === undefined || plan === undefined || !isPlainest(plan)) return first + translateEach(t, from, to, 2)
+  return first + translateCached(t, t.cache, plan, from, to)
+}
+
+function translateEach(t: Tree, from: Int32Array, to: Int32Array, start: number): number {
   let hits = 0
-  for (let i = 0; i < from.length; i = (i + 2) | 0) {
-    const hit = lookup(t, from[i + 1]!, from[i]!)
-    to[i] = hit ? found.lo : -1
-    to[i + 1] = hit ? found.hi : -1
-    if (hit) hits++
+  for (let i = start; i < from.length; i = (i + 2) | 0) hits += translateInto(t, from, to, i)
+  return hits
+}
+
+function translateInto(t: Tree, from: Int32Array, to: Int32Array, i: number): 0 | 1 {
+  const hit = lookup(t, from[i + 1]!, from[i]!)
+  to[i] = hit ? found.lo : -1
+  to[i + 1] = hit ? found.hi : -1
+  return hit ? 1 : 0
+}
+
+/** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translateCached} is written. */
+function isPlainest(plan: LeafPlan): boolean {
+  return plan.simple && plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0 && plan.keepHi === 0 && plan.node.entryLg === 1
+}
+
+/**
+ * {@link lookup} written out for the commonest shape, with everything constant in locals: the walk cache's entry, the leaf, the address;
+ * anything else takes the long way. The generation is read once: callers hold their ranges, so that what was valid stays valid.
+ */
+function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32Array, to: Int32Array): number {
+  const { words, spanLg, spanMask } = t
+  const { shift, indexMask } = t.last
+  const { matchMask, matchValue, addressHi, keepLo } = plan
+  const addressLo = plan.addressLo & ~keepLo
+  const generation = t.meta[GENERATION]
+  const spanHigh = 32 - spanLg
+  let hits = 0
+  for (let i = 2; i < from.length; i = (i + 2) | 0) {
+    const lo = from[i]!
+    const hi = from[i + 1]!
+    const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
+    if (cache[c] === (lo & ~spanMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
+      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << 1)) | 0
+      const d = words[at]!
+      if ((d & matchMask) === matchValue) {
+        to[i + 1] = words[at + 1]! & addressHi
+        to[i] = (d & addressLo) | (lo & keepLo)
+        hits = (hits + 1) | 0
+        continue
+      }
+    }
+    hits += translateInto(t, from, to, i)
   }
   return hits
 }

@@ -11,7 +11,7 @@ export const BLOCKED = -2
 export const NO_MEMORY = -3
 
 /** Entries of the walk cache, four words each: the table's first address (two lanes), its word index, the generation it was seen in. */
-const CACHE_ENTRIES = 1024
+export const CACHE_ENTRIES = 1024
 
 export class Tree extends TableMemory {
   /** The root's node and word index. They change where the root may grow: see {@link Tree.refresh}. */
@@ -21,7 +21,8 @@ export class Tree extends TableMemory {
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
   readonly spanMask: number
-  #cache: Int32Array | undefined
+  /** The walk cache, made on first use: see {@link Tree.cached}. */
+  cache: Int32Array | undefined = undefined
 
   constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     super(pool, compiled, state, owner, tlb)
@@ -114,7 +115,7 @@ export class Tree extends TableMemory {
 
   /** The cached table of the last node for the address, or EMPTY. A tag holds all address bits above the table's span: it proves the range. */
   cached(hi: number, lo: number): number {
-    const cache = this.#cache
+    const cache = this.cache
     if (cache === undefined) return EMPTY
     const i = this.#cacheIndex(hi, lo)
     const hit = cache[i] === (lo & ~this.spanMask) && cache[i + 1] === hi && cache[i + 3] === this.meta[GENERATION]
@@ -123,7 +124,7 @@ export class Tree extends TableMemory {
 
   remember(hi: number, lo: number, table: number): void {
     if (this.spanLg === 0) return
-    const cache = (this.#cache ??= emptyCache())
+    const cache = (this.cache ??= emptyCache())
     const i = this.#cacheIndex(hi, lo)
     cache[i] = lo & ~this.spanMask
     cache[i + 1] = hi
