@@ -1,7 +1,7 @@
 /** Argument checks of the engine: cheap tests for the hot path, and cold code that says which one failed. */
 import type { Compiled } from './compile.ts'
 import { type ErrorCode, hex, IoPgtableError } from './errors.ts'
-import { lanes, split } from './lanes.ts'
+import { join, lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from './prot.ts'
 
@@ -33,10 +33,18 @@ export function isInput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgc
   return isCount(plan, pgcount) && offset + pgcount * plan.pgsize <= c.inputBytes
 }
 
-/** The same for output addresses. */
+/** The same for output addresses; the descriptor must have a place for each of their bits, too. */
 export function isOutput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
-  if (((lo & plan.offsetLo) | (hi & plan.offsetHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
-  return (pgcount === 1 && c.pagesFit) || (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + pgcount * plan.pgsize <= c.outputBytes
+  if (((lo & plan.unfitLo) | (hi & plan.unfitHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
+  if (pgcount === 1 && c.pagesFit) return true
+  const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
+  const bytes = pgcount * plan.pgsize
+  return first + bytes <= c.outputBytes && runFits(plan, first, bytes)
+}
+
+/** Whether every page of a run can be expressed, when the first one can: no address in it has the lowest bit that has no place. */
+function runFits(plan: LeafPlan, first: number, bytes: number): boolean {
+  return (first % plan.unfitStep) + bytes <= plan.unfitStep
 }
 
 function isCount(plan: LeafPlan, pgcount: number): boolean {
@@ -65,15 +73,16 @@ export function explainPages(
   if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
   return (
     explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
-    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, pgcount)))
+    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, bytes)))
   )
 }
 
-/** An output address that the descriptor has no place for. */
-function explainFit(op: string, plan: LeafPlan, paddr: bigint, pgcount: number): IoPgtableError | undefined {
-  const unfit = BigInt(plan.unfitStep)
-  if (paddr % unfit === paddr % (unfit * 2n) && (paddr % unfit) + BigInt(plan.pgsize * pgcount) <= unfit) return undefined
-  return invalid(op, 'paddr', paddr, `a leaf of ${hex(plan.pgsize)} bytes has no place for address bit ${Math.log2(plan.unfitStep)}`)
+/** Whether the descriptor has a place for every bit of the output addresses. */
+function explainFit(op: string, plan: LeafPlan, paddr: bigint, bytes: number): IoPgtableError | undefined {
+  const lost = paddr & join(plan.unfitHi, plan.unfitLo)
+  if (lost === 0n && runFits(plan, Number(paddr), bytes)) return undefined
+  const bits = lost === 0n ? BigInt(plan.unfitStep) : lost
+  return invalid(op, 'paddr', paddr, `the descriptor of a ${hex(plan.pgsize)} page has no place for the address bits ${hex(bits)}`)
 }
 
 /** What is wrong with the prot of a call. */

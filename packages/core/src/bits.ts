@@ -33,6 +33,17 @@ export function bitsOf(pieces: readonly Piece[]): bigint {
   return pieces.reduce((mask, [hi, lo]) => mask | ones(hi, lo), 0n)
 }
 
+/** The bits of a 64-bit value that no piece carries: {@link deposit} loses them. */
+export function uncarried(pieces: readonly Piece[]): bigint {
+  const carried = pieces.reduce((mask, [hi, lo, at]) => mask | ones(at + hi - lo, at), 0n)
+  return BigInt.asUintN(64, ~carried)
+}
+
+/** The lowest bit that is set, as a power of two; 2^64 where none of a 64-bit value is. */
+export function lowestBit(value: bigint): bigint {
+  return value === 0n ? 1n << 64n : value & -value
+}
+
 /** Whether `raw` passes the test. */
 export function matches(raw: bigint, match: Match): boolean {
   return (raw & match.mask) === match.value

@@ -7,6 +7,7 @@ import { type Agreed, type FormatConfig, type Geometry, type IoPageTableFmt, nod
 import { HotNode } from './hot-node.ts'
 import { laneHi, laneLo } from './lane-pieces.ts'
 import type { LeafPlan } from './leaf-plan.ts'
+import { type OnePage, onePageOf } from './one-page.ts'
 
 /** Everything about a format and a configuration that tables share. */
 export interface Compiled {
@@ -39,14 +40,16 @@ export interface Compiled {
   readonly outputBytes: number
   /** Whether one page of any size fits into both address spaces. */
   readonly pagesFit: boolean
+  /** The short way for one page a call, where the smallest page allows it. */
+  readonly onePage: OnePage | undefined
 }
 
-const compiled = new WeakMap<IoPageTableFmt, Map<string, Compiled>>()
+const cache = new WeakMap<IoPageTableFmt, Map<string, Compiled>>()
 
 /** Compiles once per (format, agreed configuration): later tables share the result and its attribute cache. */
 export function compileFormat(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
-  let byConfig = compiled.get(format)
-  if (byConfig === undefined) compiled.set(format, (byConfig = new Map()))
+  let byConfig = cache.get(format)
+  if (byConfig === undefined) cache.set(format, (byConfig = new Map()))
   const key = JSON.stringify(Object.entries(config).sort(), (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
   let found = byConfig.get(key)
   if (found === undefined) byConfig.set(key, (found = compile(format, config)))
@@ -66,7 +69,7 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
   const last = chain.at(-1)
   if (root === undefined || last === undefined) throw new Error(`${format.FORMAT}: the geometry's top is not among its nodes`)
   const window = windowOf(geometry)
-  return {
+  const compiled = {
     geometry,
     policy,
     chain,
@@ -87,6 +90,7 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     outputBytes: 2 ** geometry.oas,
     pagesFit: plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
   }
+  return { ...compiled, onePage: onePageOf(compiled) }
 }
 
 function windowOf(geometry: Geometry): { mask: bigint; lower: bigint; upper: bigint; bytes: number } {

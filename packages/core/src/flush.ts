@@ -14,7 +14,8 @@ export interface TlbFlushOps {
    */
   flushWalk(iova: bigint, size: number, granule: number): void
   /**
-   * `count` leaves of `granule` bytes each, from `iova` on, were unmapped: invalidate them, or note them in the gather for `sync`.
+   * `count` entries of `granule` bytes each, from `iova` on, were unmapped (a repeated mapping counts every entry): invalidate them, or
+   * note them in the gather for `sync`.
    * Without this callback the engine notes the range in the gather itself.
    * @param gather undefined when the caller unmaps without one (formats that report pages all the same)
    */

@@ -41,7 +41,7 @@ export interface LeafSize {
 
 interface KindBase {
   readonly name: string
-  /** When a descriptor is of this kind; the first kind of a node that matches wins, the last one must match everything. */
+  /** When a descriptor is of this kind: the first kind of a node that matches wins. Together they must match everything. */
   readonly match: Match
   /** The kind's fields, without the address. */
   readonly fields: readonly Field[]
@@ -67,7 +67,7 @@ export interface LeafKind extends KindBase {
   readonly set: bigint
   /** Where the output address is. */
   readonly address: readonly Piece[]
-  /** First match wins; the last one must match everything of the kind. */
+  /** The first that matches wins. Together they must match everything of the kind. */
   readonly sizes: readonly LeafSize[]
 }
 

@@ -1,5 +1,4 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
-import { PtPool } from '@io-pgtable/pt-allocator'
 import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
 import { compileFormat } from './compile.ts'
 import type { Decoded } from './decode.ts'
@@ -12,9 +11,10 @@ import { IotlbGather } from './gather.ts'
 import { join, lanes, split } from './lanes.ts'
 import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
 import { mapRun } from './map.ts'
+import { mapOne, type OnePage, translateOne, unmapOne } from './one-page.ts'
 import { pickPages } from './pgsize.ts'
 import type { Prot } from './prot.ts'
-import { finishGather, flushEverything, freeTree, syncOwn } from './prune.ts'
+import { finishGather, flushEverything, freeTree, strand, syncOwn } from './prune.ts'
 import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
 import { describeRoot, type RootView } from './root-view.ts'
 import { attachPool, freshState, openShared, type TableToken } from './share.ts'
@@ -23,8 +23,8 @@ import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS } from './table-memory.
 import type { AttachOptions, DebugOptions, Hooks, MapResult, TableOptions } from './table-options.ts'
 import { found, lookup, translateMany } from './translate.ts'
 import { Tree } from './tree.ts'
-import { unmapRun } from './unmap.ts'
-import { unmapCovered } from './unmap-covered.ts'
+import { reportPages, unmapRun } from './unmap.ts'
+import { noteRange, unmapCovered } from './unmap-covered.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from './walk.ts'
 
 /**
@@ -44,9 +44,15 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly #single: boolean
   readonly #lock: RangeLock | undefined
   readonly #onRoot: ((regs: unknown) => void) | undefined
+  /** The short way for one page a call, and the page size of changes that may take it: 0, which no page has, where none may. */
+  readonly #one: OnePage | undefined
+  readonly #oneSize: number
+  readonly #oneMapped: MapResult
   /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
   readonly #finishes: boolean
   #root: RootView
+  /** The root that the driver knows of. */
+  #reportedRoot: number
   readonly #debug: DebugOptions
   #ok: MapResult = Object.freeze({ mapped: 0, error: undefined })
 
@@ -63,6 +69,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#onRoot = hooks.onRoot
     this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
     this.#root = describeRoot(format, this.#config, tree)
+    this.#reportedRoot = this.#root.word
+    this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
+    this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize
+    this.#oneMapped = Object.freeze({ mapped: this.#oneSize, error: undefined })
   }
 
   /**
@@ -71,7 +81,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
     const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request as TableOptions & FormatConfig
-    if (!(allocator instanceof PtPool)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
+    if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
     const config = format.configure(wanted)
     const compiled = compileFormat(format, config)
     const owner = allocator.owner(name ?? format.FORMAT)
@@ -112,6 +122,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * mapping in the way, `ENOMEM`, `EBUSY`. A mapped prefix stays mapped. A success result is frozen and may be shared between calls.
    */
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
+    const t = this.#tree
+    if (pgcount === 1 && pgsize === this.#oneSize && this.#one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback)
+      if (mapOne(t, this.#one, iova, paddr, prot)) return this.#oneMapped
     const result = this.#mapPages(iova, paddr, pgsize, pgcount, prot)
     if (this.#finishes) this.#finish()
     return result
@@ -145,6 +158,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
     const t = this.#changing('unmapPages')
+    if (pgcount === 1 && pgsize === this.#oneSize && this.#one !== undefined && this.#unmapOne(this.#one, iova, gather)) return pgsize
     const plan = planOf(t.compiled, pgsize)
     if (plan === undefined || !isAddress(iova)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
     split(iova, 0n)
@@ -157,6 +171,18 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
       this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
     if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(iova + BigInt(count * pgsize), pgsize)
     return count * pgsize
+  }
+
+  /** One page, the short way. A flush order of `range` needs a gather: without one the general way makes it. */
+  #unmapOne(one: OnePage, iova: bigint, gather: IotlbGather | undefined): boolean {
+    const t = this.#tree
+    const range = t.compiled.policy.flushOrder === 'range'
+    if (gather === undefined && range) return false
+    bindGather('unmapPages', gather, t)
+    if (!unmapOne(t, one, iova)) return false
+    if (range) noteRange(t, gather, iova)
+    else if (gather !== undefined || t.compiled.policy.addPagesWithoutGather) reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
+    return true
   }
 
   #unmapCovered(iova: bigint, hi: number, lo: number, bytes: number, gather: IotlbGather | undefined): number {
@@ -192,11 +218,17 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return Object.freeze({ mapped: size, error: undefined })
   }
 
-  /** The end of a change: syncs the gather of a `range` flush order that the caller did not give, and reports a root that grew. */
+  /**
+   * The end of a change: syncs the gather of a `range` flush order that the caller did not give, and reports a root that grew. A change
+   * that was refused inside a callback has no end: the call around it has.
+   */
   #finish(): void {
     const t = this.#tree
+    if (t.inCallback) return
     finishGather(t)
-    if (this.#root.word !== t.rootWord) this.#onRoot?.(this.#view().regs)
+    if (this.#reportedRoot === t.rootWord) return
+    this.#reportedRoot = t.rootWord
+    t.call(() => this.#onRoot?.(this.#view().regs))
   }
 
   /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix (or more: see `unmapPages`) */
@@ -221,7 +253,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return unmapped
   }
 
-  /** Maps a range or nothing: on an error the prefix is unmapped and flushed, and the error thrown. */
+  /** Maps a range or nothing: on an error the prefix is unmapped and flushed, and the error thrown. What a callback of the driver throws passes through, and the prefix stays. */
   map(iova: bigint, paddr: bigint, size: number, prot: Prot): void {
     const { mapped, error } = this.mapRange(iova, paddr, size, prot)
     if (error === undefined) return
@@ -233,7 +265,13 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   unmap(iova: bigint, size: number, gather?: IotlbGather): number {
     if (gather !== undefined) return this.unmapRange(iova, size, gather)
     const own = new IotlbGather()
-    const unmapped = this.unmapRange(iova, size, own)
+    let unmapped: number
+    try {
+      unmapped = this.unmapRange(iova, size, own)
+    } catch (error) {
+      strand(this.#tree, own)
+      throw error
+    }
     syncOwn(this.#tree, own)
     return unmapped
   }
@@ -241,6 +279,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** The physical address of a mapped address, or undefined. @throws `EINVAL` for what is no bigint, `ERANGE` outside the input addresses. */
   iovaToPhys(iova: bigint): bigint | undefined {
     const t = this.#live('iovaToPhys')
+    const quick = this.#one === undefined ? undefined : translateOne(t, this.#one, iova)
+    if (quick !== undefined) return quick
     if (!isAddress(iova)) throw this.#explain('iovaToPhys', iova, undefined, t.compiled.granule, 1)
     split(iova, 0n)
     const lo = lanes[0]!

@@ -1,5 +1,5 @@
 /** One leaf size of one node, compiled: what mapping, unmapping and translating it needs. */
-import { type Match, ones } from './bits.ts'
+import { lowestBit, type Match, ones, uncarried } from './bits.ts'
 import { slotBytes } from './decode.ts'
 import { type Agreed, ALWAYS, type FormatConfig, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from './format.ts'
 import type { HotNode } from './hot-node.ts'
@@ -22,6 +22,11 @@ export class LeafPlan {
   /** Offset bits in the mapping, by lane: both addresses have them zero. */
   readonly offsetLo: number
   readonly offsetHi: number
+  /** Bits that an output address must have zero, by lane: offset bits, and those that no piece of the descriptor carries. */
+  readonly unfitLo: number
+  readonly unfitHi: number
+  /** The lowest bit above the offset that no piece carries, as a number: a run of pages must not reach its next multiple. */
+  readonly unfitStep: number
   /** Offset bits of the output address of one entry, by lane. */
   readonly keepLo: number
   readonly keepHi: number
@@ -47,6 +52,8 @@ export class LeafPlan {
   readonly stepLg: number
   /** Bits of the low address lane in which a run stays linear. */
   readonly windowMask: number
+  /** What the next entry of one mapping adds to the low lane: 0 where all entries are equal. */
+  readonly slotStep: number
   /** Attribute bits by prot, both lanes, with the bits that are always set; filled on first use. */
   readonly attrLo: Int32Array = new Int32Array(PROT_LIMIT)
   readonly attrHi: Int32Array = new Int32Array(PROT_LIMIT)
@@ -64,6 +71,10 @@ export class LeafPlan {
     const offset = BigInt(size.pgsize) - 1n
     this.offsetLo = laneLo(offset)
     this.offsetHi = laneHi(offset)
+    const lost = uncarried(kind.address)
+    this.unfitLo = laneLo(lost | offset)
+    this.unfitHi = laneHi(lost | offset)
+    this.unfitStep = Number(lowestBit(lost & ~offset))
     const keep = BigInt(steps ? span : size.pgsize) - 1n
     this.keepLo = laneLo(keep)
     this.keepHi = laneHi(keep)
@@ -83,6 +94,7 @@ export class LeafPlan {
     this.stepLo = step.lo
     this.stepLg = Math.log2(size.pgsize)
     this.windowMask = step.window
+    this.slotStep = steps ? slotStepOf(kind, size, span) : 0
   }
 
   /** Whether `prot` can be expressed; fills the attribute cache. */
@@ -96,6 +108,14 @@ export class LeafPlan {
     this.attrState[prot] = ATTR_READY
     return true
   }
+}
+
+/** What each entry of a mapping with own addresses adds to the low lane. @throws `Error` where that is not linear: a fault of the format */
+function slotStepOf(kind: LeafKind, size: LeafSize, span: number): number {
+  const { lo, window } = stepOf(kind.address, Math.log2(span))
+  if (size.encode !== false && (lo === 0 || size.pgsize - 1 > window >>> 0))
+    throw new Error(`kind ${kind.name}: the addresses of the entries of ${size.pgsize} bytes do not rise in one piece of bits 31:0`)
+  return lo
 }
 
 /**

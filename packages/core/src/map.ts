@@ -98,13 +98,13 @@ function fillRun(words: Int32Array, plan: LeafPlan, at: number, n: number, lo: n
   else fill32(words, at, n, lo, plan.stepLo)
 }
 
-/** Every mapping takes `slots` equal entries. */
+/** Every mapping takes `slots` entries: equal ones, or ones that step through the addresses. */
 function fillRepeated(words: Int32Array, plan: LeafPlan, at: number, n: number, lo: number, hi: number): void {
   const stride = plan.slots << plan.node.entryLg
   let d = lo
   for (let i = 0; i < n; i++) {
-    if (plan.node.entryLg === 1) fill64(words, at + i * stride, plan.slots, d, hi, 0)
-    else fill32(words, at + i * stride, plan.slots, d, 0)
+    if (plan.node.entryLg === 1) fill64(words, at + i * stride, plan.slots, d, hi, plan.slotStep)
+    else fill32(words, at + i * stride, plan.slots, d, plan.slotStep)
     d = (d + plan.stepLo) | 0
   }
 }

@@ -70,10 +70,15 @@ export function syncOwn(t: Tree, own: IotlbGather): void {
   try {
     own.sync()
   } catch (error) {
-    const tables = own.abandon()
-    if (tables !== undefined) t.stranded.push(tables)
+    strand(t, own)
     throw error
   }
+}
+
+/** Ends a call's own gather after a callback threw: a walker may still be in its tables, so that they stay until the whole table is freed. */
+export function strand(t: Tree, own: IotlbGather): void {
+  const tables = own.abandon()
+  if (tables !== undefined) t.stranded.push(tables)
 }
 
 /** Tells the driver that everything goes, in the way of the flush order. */

@@ -30,7 +30,9 @@ export class Tree extends TableMemory {
     this.rootWord = 0
     this.last = compiled.last
     const spanLg = compiled.last.shift + compiled.last.node.bits
-    this.spanLg = compiled.root === compiled.last || spanLg > 31 ? 0 : spanLg
+    // A tag must prove that an address is in the input window, and fit into a lane.
+    const cacheable = compiled.root !== compiled.last && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
+    this.spanLg = cacheable ? spanLg : 0
     this.spanMask = (2 ** this.spanLg - 1) | 0
     this.refresh()
   }

@@ -33,6 +33,13 @@ export function unmapCovered(t: Tree, hi: number, lo: number, bytes: number, giv
   return taken
 }
 
+/** Notes one page of the last node that was unmapped, in the gather that a flush order of `range` has. */
+export function noteRange(t: Tree, gather: IotlbGather | undefined, iova: bigint): void {
+  if (gather === undefined) return
+  gather.addRange(iova, t.compiled.granule, 1)
+  gather.leafLevels |= 1 << t.last.node.level
+}
+
 /** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
 function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: number, bytes: number): number {
   const slotBytes = 2 ** node.shift

@@ -1,5 +1,6 @@
 /** Unmapping: any run of consecutive mappings, whatever calls made them. */
 
+import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { IotlbGather } from './gather.ts'
 import { prefix32, prefix64, until64 } from './hot.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
@@ -109,8 +110,9 @@ function clearInOrder(t: Tree, plan: LeafPlan, at: number, slots: number, hi: nu
 }
 
 /** Tells the driver, or the gather itself where the driver has no `addPages`, about `slots` entries from the address on. */
-function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
+export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
   if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
+  if (t.tlb === NOOP_FLUSH_OPS) return
   const iova = join(hi, lo)
   if (t.tlb.addPages === undefined) {
     gather?.addRange(iova, plan.slotBytes, slots)

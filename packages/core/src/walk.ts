@@ -147,13 +147,19 @@ function touches(walk: Walk, first: bigint, last: bigint): boolean {
   return walk.windows.some((w) => first <= w.last && last >= w.first)
 }
 
-/** The 64-bit input address of index bits `low`: the bits above `ias` are the window's. */
+/**
+ * The 64-bit input address of index bits `low`: the bits above are the window's. Hardware extends the sign from the highest index bit of
+ * the root, also where `ias` is less.
+ */
 function canonical(geometry: Geometry, low: bigint): bigint {
+  if (geometry.window === 'low') return low
+  if (geometry.window === 'sign-extended') {
+    const { shift, bits } = nodeOf(geometry, geometry.top)
+    return BigInt.asUintN(64, BigInt.asIntN(shift + bits, low))
+  }
   const bits = BigInt(geometry.ias)
   const index = BigInt.asUintN(geometry.ias, low)
-  if (geometry.window === 'low') return low
-  if (geometry.window === 'top') return BigInt.asUintN(geometry.spaceBits ?? 64, (-1n << bits) | index)
-  return BigInt.asUintN(64, BigInt.asIntN(geometry.ias, index))
+  return BigInt.asUintN(geometry.spaceBits ?? 64, (-1n << bits) | index)
 }
 
 /** Merges the leaves of a walk into runs: contiguous in both spaces, equal in kind, size and attributes. */
@@ -183,7 +189,7 @@ export class LeafRuns<A> {
   }
 }
 
-/** Throws what a walk over memory that must be whole throws for memory that is not. */
+/** The error, for the caller to throw, of a walk over memory that must be whole, for memory that is not: `EFAULT`. */
 export function unknownMemory(op: string, table: bigint, missing: number): IoPgtableError {
   return new IoPgtableError('EFAULT', op, `${missing} bytes of the table at ${hex(table)} are not in memory`, { value: table })
 }

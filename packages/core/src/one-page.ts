@@ -1,0 +1,123 @@
+/**
+ * The short way for one page a call, which callers do as often as they map many: *tries* that either do the whole job or nothing, in which
+ * case the general code runs, and finds the missing table, the conflict or the error. They serve the smallest page where it is told by masks
+ * and holds its address unmoved, in a table that the walk cache knows. Everything they read is an int32 of one object, and no loop, second
+ * size or message is in them: they stay below the size that V8 inlines.
+ */
+import { isAddress } from './arguments.ts'
+import type { Compiled } from './compile.ts'
+import { join, lanes, split } from './lanes.ts'
+import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
+import type { Tree } from './tree.ts'
+
+/** The smallest page of a configuration, as int32 constants. */
+export class OnePage {
+  readonly plan: LeafPlan
+  /** Bits that an input, and an output, address must have zero, by lane. The input window is proved by the walk cache's tag. */
+  readonly offsetLo: number
+  readonly badLo: number
+  readonly badHi: number
+  readonly shift: number
+  readonly indexMask: number
+  readonly entryLg: number
+  readonly emptyMask: number
+  readonly emptyValue: number
+  readonly emptyLo: number
+  readonly emptyHi: number
+  readonly addressLo: number
+  readonly addressHi: number
+  readonly matchMask: number
+  readonly matchValue: number
+  readonly matchMaskHi: number
+  readonly matchValueHi: number
+  readonly attrLo: Int32Array
+  readonly attrHi: Int32Array
+  readonly attrState: Uint8Array
+
+  constructor(c: Pick<Compiled, 'outputMaskLo' | 'outputMaskHi'>, plan: LeafPlan) {
+    const { node } = plan
+    this.plan = plan
+    this.offsetLo = plan.offsetLo
+    this.badLo = plan.unfitLo | c.outputMaskLo
+    this.badHi = plan.unfitHi | c.outputMaskHi
+    this.shift = node.shift
+    this.indexMask = node.indexMask
+    this.entryLg = node.entryLg
+    this.emptyMask = node.emptyMask
+    this.emptyValue = node.emptyValue
+    this.emptyLo = node.emptyLo
+    this.emptyHi = node.emptyHi
+    this.addressLo = plan.addressLo
+    this.addressHi = node.entryLg === 1 ? plan.addressHi : 0
+    this.matchMask = plan.matchMask
+    this.matchValue = plan.matchValue
+    this.matchMaskHi = plan.matchMaskHi
+    this.matchValueHi = plan.matchValueHi
+    this.attrLo = plan.attrLo
+    this.attrHi = plan.attrHi
+    this.attrState = plan.attrState
+  }
+}
+
+/** The short way's constants, or undefined where the smallest page is not of its shape. */
+export function onePageOf(c: Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'plans' | 'last' | 'pagesFit'>): OnePage | undefined {
+  const plan = c.plans[0]
+  const fits =
+    plan !== undefined && plan.node === c.last && plan.slots === 1 && plan.plain && plan.simple && plan.offsetHi === 0 && c.pagesFit
+  return fits ? new OnePage(c, plan) : undefined
+}
+
+/** Maps one page; false, with nothing done, when the general way must. */
+export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean {
+  if (!isAddress(iova) || !isAddress(paddr)) return false
+  split(iova, paddr)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const pLo = lanes[2]!
+  const pHi = lanes[3]!
+  if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0 || one.attrState[prot] !== ATTR_READY) return false
+  const table = t.cached(hi, lo)
+  if (table < 0) return false
+  const words = t.words
+  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  if ((words[at]! & one.emptyMask) !== one.emptyValue) return false
+  if (one.entryLg === 1) words[at + 1] = one.attrHi[prot]! | (pHi & one.addressHi)
+  words[at] = one.attrLo[prot]! | (pLo & one.addressLo)
+  return true
+}
+
+/** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
+export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
+  if (!isAddress(iova)) return false
+  split(iova, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const at = (lo & one.offsetLo) === 0 ? leafOf(t, one, hi, lo) : -1
+  if (at < 0) return false
+  const words = t.words
+  words[at] = one.emptyLo
+  if (one.entryLg === 1) words[at + 1] = one.emptyHi
+  return true
+}
+
+/** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
+export function translateOne(t: Tree, one: OnePage, iova: bigint): bigint | undefined {
+  if (!isAddress(iova)) return undefined
+  split(iova, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const at = leafOf(t, one, hi, lo)
+  if (at < 0) return undefined
+  // With 32-bit entries the mask is zero.
+  return join(t.words[at + one.entryLg]! & one.addressHi, (t.words[at]! & one.addressLo & ~one.offsetLo) | (lo & one.offsetLo))
+}
+
+/** The word index of the page's entry, or -1 when the cache does not know its table or it is no such page. */
+function leafOf(t: Tree, one: OnePage, hi: number, lo: number): number {
+  const table = t.cached(hi, lo)
+  if (table < 0) return -1
+  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const d = t.words[at]!
+  const same = (d & one.matchMask) === one.matchValue && (d & one.emptyMask) !== one.emptyValue
+  return same && (t.words[at + one.entryLg]! & one.matchMaskHi) === one.matchValueHi ? at : -1
+}
