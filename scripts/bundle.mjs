@@ -1,5 +1,7 @@
 // Bundles the app in the current folder, src/main.ts, to dist/main.js, straight from the packages' sources: no build comes before it.
+import { readFile, writeFile } from 'node:fs/promises'
 import { build } from 'esbuild'
+import { keepConst } from './keep-const.mjs'
 
 await build({
   entryPoints: ['src/main.ts'],
@@ -12,3 +14,6 @@ await build({
   sourcemap: true,
   logLevel: 'warning',
 }).catch(() => process.exit(1)) // esbuild has told why
+
+const main = 'dist/main.js'
+await writeFile(main, await keepConst(await readFile(main, 'utf8')))

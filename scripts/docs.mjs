@@ -1,6 +1,7 @@
 // Executes the documentation: every ```ts fence of the READMEs and of docs/ is type-checked and run, as it stands;
 // one that begins ```ts no-run is type-checked alone. Each becomes a file in .docs/ of the package that its text belongs to,
-// at the same line numbers as in the text, so that every message can name the place.
+// at the same line numbers as in the text, so that every message can name the place. With file=PATH it has that name there, and other
+// fences of the text can import it. Arguments select texts: `node scripts/docs.mjs README.md`.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -25,7 +26,10 @@ const paths = Object.fromEntries(
 function texts() {
   const docs = existsSync(`${ROOT}docs`) ? readdirSync(`${ROOT}docs`).map((name) => `docs/${name}`) : []
   const readmes = owners.map((owner) => join(owner, 'README.md'))
-  return [...readmes, ...docs].filter((file) => file.endsWith('.md') && existsSync(ROOT + file))
+  const wanted = process.argv.slice(2)
+  return [...readmes, ...docs].filter(
+    (file) => file.endsWith('.md') && existsSync(ROOT + file) && (wanted.length === 0 || wanted.includes(file)),
+  )
 }
 
 /** @param {string} text @returns {Fence[]} */
@@ -39,7 +43,8 @@ function fences(text) {
     const end = lines.indexOf('```', at)
     if (end < 0) throw new Error(`${text}:${at + 1}: a fence that nothing closes`)
     const code = '\n'.repeat(at + 1) + lines.slice(at + 1, end).join('\n')
-    const file = join(owner, '.docs', `${basename(text, '.md')}-${at + 1}.ts`)
+    const name = /\bfile=(\S+)/.exec(opening[1] ?? '')?.[1] ?? `${basename(text, '.md')}-${at + 1}.ts`
+    const file = join(owner, '.docs', name)
     found.push({ text, line: at + 1, owner, file, run: !opening[1]?.includes('no-run'), code })
     at = end
   }

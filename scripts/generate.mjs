@@ -1,11 +1,13 @@
-// Rewrites the generated block of the README, the tables of packages and formats, from the package.json files.
-// With --check it changes nothing and fails when the block is out of date.
+// Rewrites what is generated in the texts: in the README the tables of packages and formats, from the package.json files; in
+// docs/adding-a-format.md the listings, from the files of the template that `npm run new-format` copies.
+// With --check it changes nothing and fails when something is out of date.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const BEGIN = '<!-- packages:begin -->'
 const END = '<!-- packages:end -->'
-const README = `${ROOT}README.md`
+/** The marker of a listing, the fence after it, and what the fence holds. */
+const LISTING = /(<!-- listing: (\S+) -->\n+```[^\n]*\n)(?:.*?\n)??(?=```\n)/gs
 
 /** @param {string[]} head @param {string[][]} rows */
 function table(head, rows) {
@@ -34,14 +36,26 @@ function block() {
   ].join('\n')
 }
 
-const before = readFileSync(README, 'utf8')
-const begin = before.indexOf(BEGIN)
-const end = before.indexOf(END)
-if (begin < 0 || end < begin) throw new Error(`README.md has no block from ${BEGIN} to ${END}`)
-const after = before.slice(0, begin) + block() + before.slice(end + END.length)
-
-if (after !== before && process.argv.includes('--check')) {
-  process.stderr.write('README.md: the tables of packages are out of date: run `node scripts/generate.mjs`\n')
-  process.exit(1)
+/** @param {string} text */
+function withTables(text) {
+  const begin = text.indexOf(BEGIN)
+  const end = text.indexOf(END)
+  if (begin < 0 || end < begin) throw new Error(`README.md has no block from ${BEGIN} to ${END}`)
+  return text.slice(0, begin) + block() + text.slice(end + END.length)
 }
-if (after !== before) writeFileSync(README, after)
+
+/** @param {string} text */
+function withListings(text) {
+  return text.replace(LISTING, (_, opening, file) => opening + readFileSync(ROOT + file, 'utf8'))
+}
+
+const check = process.argv.includes('--check')
+for (const [file, update] of Object.entries({ 'README.md': withTables, 'docs/adding-a-format.md': withListings })) {
+  const before = readFileSync(ROOT + file, 'utf8')
+  const after = update(before)
+  if (after === before) continue
+  if (check) {
+    process.stderr.write(`${file}: generated parts are out of date: run \`node scripts/generate.mjs\`\n`)
+    process.exitCode = 1
+  } else writeFileSync(ROOT + file, after)
+}

@@ -27,6 +27,7 @@ const TASKS = {
   bench: (/** @type {string[]} */ args) => app('bench', args),
   build: (/** @type {string[]} */ args) => [{ say: turbo('build', ...args) }],
   test: (/** @type {string[]} */ args) => [{ quiet: turbo('build') }, { say: ['pnpm', 'exec', 'vitest', 'run', ...args] }],
+  'new-format': (/** @type {string[]} */ args) => [{ say: ['pnpm', 'exec', 'node', 'scripts/new-format.mjs', ...args] }],
   check: (/** @type {string[]} */ args) => [{ quiet: turbo('build') }, { say: ['pnpm', 'exec', 'node', 'scripts/check.mjs', ...args] }],
 }
 

@@ -1,6 +1,7 @@
 // How every package is built: its entries are the sources that its package.json names (exports, and bin: dist/x.js is src/x.ts).
 import { readFileSync } from 'node:fs'
 import { defineConfig, type Options } from 'tsup'
+import { keepConst } from './keep-const.mjs'
 
 const SOURCE = '@io-pgtable/source'
 
@@ -28,5 +29,6 @@ export function preset(): Options {
     sourcemap: true,
     clean: true,
     silent: true,
+    plugins: [{ name: 'keep-const', renderChunk: async (code) => ({ code: await keepConst(code) }) }],
   }) as Options
 }
