@@ -15,6 +15,7 @@ const CHECKS = /** @type {Record<string, string>} */ ({
   examples: 'node scripts/docs.mjs',
   'api-docs': 'typedoc --logLevel Warn',
   vectors: 'pnpm run --if-present check:vectors',
+  scaffold: 'node scripts/scaffold.mjs',
 })
 
 /** @param {string} name @returns {Promise<boolean>} whether the check passed */

@@ -1,7 +1,7 @@
 // Makes a format package, packages/NAME, that is green at once: `npm run new-format -- NAME [--title 'What it is']`.
 // The package is scripts/template, a two-level format called acme-iommu, with the name filled in; docs/adding-a-format.md goes on from there.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Script } from 'node:vm'
@@ -24,11 +24,14 @@ function substitutions(name, title) {
   return { camel, pairs: Object.entries({ 'acme-iommu': name, acmeIommu: camel, AcmeIommu: pascal, 'Acme IOMMU': title }) }
 }
 
-/** @param {string} folder @returns {string[]} */
-function filesBelow(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+/** Copies the template, with each word of the pairs replaced in all of its files. @param {string} folder @param {[string, string][]} pairs */
+function fill(folder, pairs) {
+  cpSync(TEMPLATE, folder, { recursive: true })
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  for (const file of files.map((entry) => join(entry.parentPath, entry.name))) {
+    const text = pairs.reduce((out, [from, to]) => out.replaceAll(from, to), readFileSync(file, 'utf8'))
+    writeFileSync(file, text)
+  }
 }
 
 /** Runs a tool, which is heard only when it fails. @param {string} command @param {string[]} args */
@@ -63,20 +66,19 @@ const { camel, pairs } = substitutions(name, title)
 const why = name === 'acme-iommu' ? undefined : unusable(camel)
 if (why !== undefined) refuse(`${name}: ${camel} ${why}; another name is needed`)
 
-cpSync(TEMPLATE, ROOT + folder, { recursive: true })
-for (const file of filesBelow(ROOT + folder)) {
-  const text = readFileSync(file, 'utf8')
-  writeFileSync(
-    file,
-    pairs.reduce((out, [from, to]) => out.replaceAll(from, to), text),
-  )
+const changeset = `.changeset/${name}.md`
+try {
+  fill(ROOT + folder, pairs)
+  renameSync(join(ROOT + folder, 'changeset.md'), ROOT + changeset)
+  run('pnpm', 'install', '--no-frozen-lockfile', '--prefer-offline')
+  run('biome', 'check', '--write', folder) // a name of another length breaks other lines
+  run('node', 'scripts/generate.mjs')
+} catch (error) {
+  for (const made of [folder, changeset]) rmSync(ROOT + made, { recursive: true, force: true })
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n${folder} is not made\n`)
+  process.exit(1)
 }
-renameSync(join(ROOT + folder, 'changeset.md'), `${ROOT}.changeset/${name}.md`)
-
-run('pnpm', 'install', '--no-frozen-lockfile', '--prefer-offline')
-run('biome', 'check', '--write', folder) // a name of another length breaks other lines
-run('node', 'scripts/generate.mjs')
-process.stdout.write(`${folder}, its changeset, its line in README.md and in the lock file are there. Next:
-  npm test -- --project ${name}             it is green as it is
-  docs/adding-a-format.md                   from the manual's page to ${folder}/src/index.ts
+process.stdout.write(`${folder}, ${changeset}, a line in README.md and one in the lock file are there. Next:
+  npm test -- --project ${name}
+  docs/adding-a-format.md: from the manual's page to ${folder}/src/index.ts
 `)

@@ -1,34 +1,44 @@
-// Checks that `npm run new-format` makes a package that is green at once: runs it in a copy of the workspace, and there the new package's
-// tests, types and lint, and the checks that look at all packages. The name has another length than the template's, since that moves lines.
+// Checks that `npm run new-format` makes a package that is green at once: runs it in a copy of the workspace, which has no other format, and
+// there the new package's build, tests, types and lint. The packages that it needs are built already. The name has another length than the
+// template's, since that moves lines.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { ROOT } from './workspace.mjs'
 
 const NAME = 'a-quite-long-name-for-an-mmu'
-/** What a format is made from. The other formats would only take time. */
-const NEEDED = /^(?:[^/]+$|(?:scripts|docs|\.changeset)\/|packages\/(?:pt-allocator|core|conformance)\/)/
+/** What a format is made from. */
+const PACKAGES = ['pt-allocator', 'core', 'conformance']
+const NEEDED = new RegExp(`^(?:[^/]+$|(?:scripts|docs|\\.changeset)/|packages/(?:${PACKAGES.join('|')})/)`)
 
+const TESTS = { extends: './tsconfig.json', include: [`packages/${NAME}/test`] }
 const COMMANDS = [
   ['node', 'scripts/run.mjs', 'new-format', NAME, '--title', 'An MMU (made by a check)'],
-  ['pnpm', 'exec', 'vitest', 'run', '--project', NAME],
-  ['pnpm', 'exec', 'tsc', '-p', `packages/${NAME}`],
-  ['pnpm', 'exec', 'tsc', '-p', '.'],
-  ['pnpm', 'exec', 'biome', 'check', '--error-on-warnings', `packages/${NAME}`],
-  ['pnpm', 'exec', 'knip', '--no-progress', '--no-config-hints', '--workspace', `packages/${NAME}`],
+  ['pnpm', '--filter', `./packages/${NAME}`, 'build'],
+  ['vitest', 'run', '--project', NAME],
+  ['tsc', '-p', `packages/${NAME}`],
+  ['tsc', '-p', 'tests.json'],
+  ['biome', 'check', '--error-on-warnings', `packages/${NAME}`],
+  ['knip', '--no-progress', '--no-config-hints', '--workspace', `packages/${NAME}`],
   ['node', 'scripts/generate.mjs', '--check'],
   ['node', 'scripts/docs.mjs', `packages/${NAME}/README.md`],
 ]
 
+const copy = mkdtempSync(join(tmpdir(), 'io-pgtable-scaffold-'))
+const PATH = [join(copy, 'node_modules/.bin'), process.env.PATH].join(delimiter)
+
 /** @param {string} cwd @param {string[]} command */
 function run(cwd, [file = '', ...args]) {
-  return spawnSync(file, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32', maxBuffer: 1 << 28 })
+  const env = { ...process.env, PATH, NO_COLOR: '1' }
+  return spawnSync(file, args, { cwd, env, encoding: 'utf8', shell: process.platform === 'win32', maxBuffer: 1 << 28 })
 }
 
-const copy = mkdtempSync(join(tmpdir(), 'io-pgtable-scaffold-'))
 const { stdout } = run(ROOT, ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'])
 for (const file of stdout.split('\0').filter((name) => NEEDED.test(name) && existsSync(ROOT + name))) cpSync(ROOT + file, join(copy, file))
+for (const name of PACKAGES) cpSync(`${ROOT}packages/${name}/dist`, join(copy, 'packages', name, 'dist'), { recursive: true })
+mkdirSync(join(copy, 'apps'))
+writeFileSync(join(copy, 'tests.json'), JSON.stringify(TESTS))
 for (const command of COMMANDS) {
   const { status, stdout, stderr, error } = run(copy, command)
   if (status === 0) continue

@@ -1,5 +1,6 @@
 // Checks that no linter has: no file names the host of a package registry, so that the tools use the one that the machine is set up for,
-// and no package depends on one above it: pt-allocator <- core <- formats and kits <- apps. Only a format may name a format (a shared base).
+// no package depends on one above it: pt-allocator <- core <- formats and kits <- apps (only a format may name a format, a shared base), and
+// the page for authors of formats names every member of the trait.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { packagesIn, ROOT } from './workspace.mjs'
@@ -36,6 +37,18 @@ function arrows() {
   })
 }
 
-const problems = [...registryHosts(), ...arrows()]
+/** @returns {string[]} */
+function undocumented() {
+  const page = 'docs/adding-a-format.md'
+  const trait = 'packages/core/src/format.ts'
+  const text = readFileSync(ROOT + page, 'utf8')
+  const [interfaces = ''] = readFileSync(ROOT + trait, 'utf8').split('export type AnyFmt')
+  const members = [...interfaces.matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(([, name]) => name)
+  return members
+    .filter((name) => !text.includes(`| \`${name}`) && !text.includes(`, \`${name}\``))
+    .map((name) => `${page}: ${name} of ${trait} is missing`)
+}
+
+const problems = [...registryHosts(), ...arrows(), ...undocumented()]
 for (const problem of problems) process.stderr.write(`${problem}\n`)
 process.exit(problems.length > 0 ? 1 : 0)

@@ -8,10 +8,13 @@ const HIGH = 0x0060_0008
 const STEP = 0x1000
 
 /**
- * In a function, since a bundler makes module constants variables: V8 then sees the array as a constant, which a caller's array never is.
- * The loop writes unconditionally what the engine's loop writes after its checks, and is unrolled like it.
+ * The loop writes unconditionally what the engine's loop writes after its checks, and is unrolled like it. Its constants are a function's,
+ * since bundlers may make variables of a module's: V8 then has the array and the values in the code, as an engine never can.
  */
 function fillOf(): { words: Int32Array; fill: () => number } {
+  const DESCRIPTORS = 1 << 18
+  const HIGH = 0x0060_0008
+  const STEP = 0x1000
   const words = new Int32Array(DESCRIPTORS * 2)
   function fill(): number {
     let d = FIRST

@@ -1,69 +1,49 @@
 /** TCR_EL1 and the tables that it describes (Arm ARM DDI 0487, D24.2 TCR_EL1). The fields of a context descriptor of an SMMU have the same codes. */
-import { hex, IoPgtableError } from '@io-pgtable/core'
+import { type ArmLpaeTcr, badRegister, firstLevel, levelShift, OUTPUT_SIZES, packWalk, rootOf, TG0, TG1 } from '@io-pgtable/arm-lpae'
+import type { FoundRoot } from '@io-pgtable/core'
+import type { ArmLpaeS1Context, ArmLpaeS1Hardware, ArmLpaeS1Params } from './index.ts'
 
-/** The fields of TCR for one half, as numbers. */
-export interface ArmLpaeTcr {
-  /** Output address size code. */
-  readonly ips: number
-  /** Granule code: of TG0, or TG1 with the ARM_TTBR1 quirk. */
-  readonly tg: number
-  /** Shareability of walks: 3 inner, 2 outer. */
-  readonly sh: number
-  /** Outer and inner cacheability of walks: 1 write-back read-write-allocate, 0 non-cacheable. */
-  readonly orgn: number
-  readonly irgn: number
-  /** 64 minus the input address bits. */
-  readonly tsz: number
-}
-
-/** A table by code: output address bits of IPS, bytes of the granules of TG0 and TG1. */
-export const IPS: Readonly<Record<number, number>> = { 0: 32, 1: 36, 2: 40, 3: 42, 4: 44, 5: 48, 6: 52 }
-export const TG0: Readonly<Record<number, number>> = { 0: 0x1000, 1: 0x1_0000, 2: 0x4000 }
-export const TG1: Readonly<Record<number, number>> = { 1: 0x4000, 2: 0x1000, 3: 0x1_0000 }
+type Found = FoundRoot<ArmLpaeS1Params, ArmLpaeS1Context>
 
 const EPD0 = 1n << 7n
 const EPD1 = 1n << 23n
 const DS = 1n << 59n
-
-/** The code of a value, or undefined when it has none. */
-export function codeOf(table: Readonly<Record<number, number>>, value: number): number | undefined {
-  const code = Object.keys(table).find((key) => table[Number(key)] === value)
-  return code === undefined ? undefined : Number(code)
-}
+const SZ_64K = 0x1_0000
 
 /** TCR_EL1 with this half's fields and the other half's walks disabled. */
 export function packTcr(tcr: ArmLpaeTcr, ttbr1: boolean): bigint {
-  const half = tcr.tsz | (tcr.irgn << 8) | (tcr.orgn << 10) | (tcr.sh << 12) | (tcr.tg << 14)
-  return (BigInt(half) << (ttbr1 ? 16n : 0n)) | (ttbr1 ? EPD0 : EPD1) | (BigInt(tcr.ips) << 32n)
+  return (packWalk(tcr) << (ttbr1 ? 16n : 0n)) | (ttbr1 ? EPD0 : EPD1) | (BigInt(tcr.ips) << 32n) | (tcr.ds ? DS : 0n)
 }
 
-interface TcrRoot {
-  readonly name: 'ttbr0' | 'ttbr1'
-  readonly ttbr: bigint
-  readonly params: { readonly granule: number; readonly ias: number; readonly oas: number; readonly ttbr1: boolean }
-}
-
-/** The roots that raw registers have: a TTBR that is given and whose walks are not disabled. @throws `EINVAL` for reserved codes. */
-export function rootsFromTcr({ ttbr0, ttbr1, tcr }: { readonly ttbr0?: bigint; readonly ttbr1?: bigint; readonly tcr: bigint }): TcrRoot[] {
-  if ((tcr & DS) !== 0n) throw bad('TCR.DS', tcr, 'FEAT_LPA2 (52-bit addresses with 4K and 16K granules) is not supported')
-  const roots: TcrRoot[] = []
-  if (ttbr0 !== undefined && (tcr & EPD0) === 0n) roots.push({ name: 'ttbr0', ttbr: ttbr0, params: halfParams(tcr, tcr, TG0, false) })
-  if (ttbr1 !== undefined && (tcr & EPD1) === 0n) roots.push({ name: 'ttbr1', ttbr: ttbr1, params: halfParams(tcr, tcr >> 16n, TG1, true) })
+/** The tables that raw registers point to: of each TTBR that is given and whose walks are not disabled. @throws `EINVAL` for reserved codes. */
+export function rootsFromTcr({ ttbr0, ttbr1, tcr, mair }: ArmLpaeS1Hardware): readonly Found[] {
+  const roots: Found[] = []
+  if (ttbr0 !== undefined && (tcr & EPD0) === 0n) roots.push(half('ttbr0', ttbr0, tcr, tcr, mair))
+  if (ttbr1 !== undefined && (tcr & EPD1) === 0n) roots.push(half('ttbr1', ttbr1, tcr, tcr >> 16n, mair))
   return roots
 }
 
-function halfParams(tcr: bigint, half: bigint, granules: Readonly<Record<number, number>>, ttbr1: boolean): TcrRoot['params'] {
-  const granule = granules[Number((half >> 14n) & 3n)]
-  if (granule === undefined) throw bad(ttbr1 ? 'TCR.TG1' : 'TCR.TG0', tcr, 'a granule code expected')
-  const ips = IPS[Number((tcr >> 32n) & 7n)]
-  if (ips === undefined) throw bad('TCR.IPS', tcr, 'an output address size code expected')
-  const most = granule === 0x1_0000 ? 52 : 48
-  const ias = 64 - Number(half & 63n)
-  const least = granule === 0x1_0000 ? 17 : 16
-  if (ias < least || ias > most) throw bad(ttbr1 ? 'TCR.T1SZ' : 'TCR.T0SZ', tcr, `${64 - most} to ${64 - least} expected with this granule`)
-  return { granule, ias, oas: Math.min(ips, most), ttbr1 }
+function half(name: 'ttbr0' | 'ttbr1', ttbr: bigint, tcr: bigint, fields: bigint, mair: bigint): Found {
+  const params = paramsOf(tcr, fields, name === 'ttbr1')
+  const { granule, ias, oas, lpa2 } = params
+  const bits = ias - levelShift(granule, firstLevel(params))
+  const size = 1n << BigInt(ias)
+  const first = params.ttbr1 ? (1n << 64n) - size : 0n
+  const context = { mair, ...(lpa2 && { sh: Number((fields >> 12n) & 3n) }) }
+  return { name, params, roots: [rootOf(ttbr, bits, lpa2 || oas > 48)], first, last: first + size - 1n, context }
 }
 
-function bad(name: string, value: bigint, expected: string): IoPgtableError {
-  return new IoPgtableError('EINVAL', 'rootsFromRegs', `${name} of ${hex(value)}: ${expected}`, { value })
+function paramsOf(tcr: bigint, fields: bigint, ttbr1: boolean): ArmLpaeS1Params {
+  const n = ttbr1 ? 1 : 0
+  const granule = (ttbr1 ? TG1 : TG0)[Number((fields >> 14n) & 3n)]
+  if (granule === undefined) throw badRegister(`TCR.TG${n}`, tcr, 'a granule code expected')
+  const ips = OUTPUT_SIZES[Number((tcr >> 32n) & 7n)]
+  if (ips === undefined) throw badRegister('TCR.IPS', tcr, 'an output address size code expected')
+  // DS means nothing to 64K.
+  const lpa2 = (tcr & DS) !== 0n && granule !== SZ_64K
+  const most = lpa2 || granule === SZ_64K ? 52 : 48
+  const ias = 64 - Number(fields & 63n)
+  const least = granule === SZ_64K ? 17 : 16
+  if (ias < least || ias > most) throw badRegister(`TCR.T${n}SZ`, tcr, `${64 - most} to ${64 - least} expected with this granule`)
+  return { granule, ias, oas: Math.min(ips, most), lpa2, ttbr1 }
 }

@@ -1,5 +1,13 @@
-/** The conformance kit: the runner of golden vectors. It names no format; what it needs of one is its `VectorBinding`. */
-
+/** The conformance kit: `checkFormat`, and the runner of golden vectors. It names no format; what it needs of one is its declaration. */
+export type { CreateTable, Effort } from './check/case.ts'
+export { type CheckFlushOpsOptions, checkFlushOps } from './check/check-flush-ops.ts'
+export { type CheckFormatOptions, checkFormat, type TestFunction } from './check/check-format.ts'
+export type { DeviceTlb, MakeFlushOps } from './check/flush-ops.ts'
+export type { CachedEntry } from './check/iotlb.ts'
+export { LawError, type LawName } from './check/law.ts'
+export { descriptorText } from './check/ruler.ts'
+export type { VectorFile } from './check/vectors-law.ts'
 export { describeOutcome } from './describe.ts'
+export { type LongRunOptions, type LongRunReport, longRun } from './long-run.ts'
 export type { Mismatch, VectorOutcome } from './report.ts'
 export { runVectorFile, vectorFormat } from './run.ts'

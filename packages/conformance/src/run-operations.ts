@@ -17,7 +17,6 @@ import { codeOf, compareMembers, ourError, type Place, type Report } from './rep
 import { freedBeforeAddressInUse, freedBeforeConflict } from './skip.ts'
 import { firstDifference, unfold } from './snapshot.ts'
 import { FILE_MEMORY, Subject } from './subject.ts'
-import { invalidationOf } from './tlb-log.ts'
 
 /** Runs all operations, or up to one after which the file cannot be compared: `report.skipped` is then set. */
 export function runOperations(document: OperationsDocument, binding: VectorBinding, report: Report): void {
@@ -121,7 +120,7 @@ class Run {
     const gather = this.#gather
     const unmapped = this.#subject.table.unmapRange(op.iova, op.size, gather)
     const nothing = gather.empty && gather.pendingTables === 0
-    const got = nothing ? 'null' : invalidationText(invalidationOf(gather))
+    const got = nothing ? 'null' : invalidationText(this.#subject.log.invalidationOf(gather))
     gather.sync()
     this.#report.check(place, 'result', canonical({ unmapped: op.unmapped }), canonical({ unmapped }))
     this.#report.check(place, 'gather', op.gather === null ? 'null' : invalidationText(op.gather), got)

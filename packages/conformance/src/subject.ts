@@ -30,7 +30,7 @@ export class Subject {
   readonly binding: VectorBinding
   readonly pool: PtPool
   readonly table: IoPageTable
-  readonly log: TlbLog = new TlbLog()
+  readonly log: TlbLog
   /** What the empty table asked from the allocator. */
   readonly rootBytes: number
 
@@ -39,6 +39,7 @@ export class Subject {
     const request = requestOf(binding, config)
     const agreed = binding.fmt.configure(request) as Agreed<FormatConfig>
     this.binding = binding
+    this.log = new TlbLog(hasDetailedGather(config) ? (levels) => this.#fileLevels(levels) : undefined)
     this.pool = new PtPool({ base: binding.tableMemory?.(agreed) ?? TABLE_MEMORY, size: memory, name: 'vectors' })
     const options: TableOptions = { allocator: this.pool, tlb: this.log.callbacks(binding.family === 'io-pgtable') }
     this.table = IoPageTable.createRaw(binding.fmt, { ...request, ...options })
@@ -79,9 +80,19 @@ export class Subject {
     return node && slotBytes(node)
   }
 
+  /** Bits of levels, by the numbers of the files. */
+  #fileLevels(levels: number): number {
+    return this.table.geometry.nodes.reduce((bits, node) => bits | (((levels >> node.level) & 1) << this.binding.level(node)), 0)
+  }
+
   snapshot(range?: { readonly first: bigint; readonly last: bigint }): Snapshot {
     return snapshot(this.table, this.binding, range)
   }
+}
+
+/** Whether the hardware is told the levels of what was unmapped. */
+function hasDetailedGather(config: VectorConfig): boolean {
+  return config.family === 'generic_pt' && config.values.features.includes('DETAILED_GATHER')
 }
 
 function requestOf(binding: VectorBinding, config: VectorConfig): ConfigOf<AnyFmt> {

@@ -5,6 +5,15 @@ import type { Invalidation, TlbEvent } from './operations.ts'
 export class TlbLog {
   readonly #events: TlbEvent[] = []
   readonly #syncs: Invalidation[] = []
+  readonly #levels: ((levels: number) => number) | undefined
+
+  /**
+   * @param levels turns the level bits of a gather into those of the files, for tables whose hardware is told the levels; without it they
+   * are left out
+   */
+  constructor(levels: ((levels: number) => number) | undefined) {
+    this.#levels = levels
+  }
 
   /** Events since the last call. */
   takeEvents(): TlbEvent[] {
@@ -26,14 +35,16 @@ export class TlbLog {
     const ops: TlbFlushOps = {
       flushAll: () => void events.push({ event: 'flushAll' }),
       flushWalk: (iova, size, granule) => void events.push({ event: 'flushWalk', iova, size, granule }),
-      sync: (gather) => void syncs.push(invalidationOf(gather)),
+      sync: (gather) => void syncs.push(this.invalidationOf(gather)),
     }
     if (!pages) return ops
     return { ...ops, addPages: (_, iova, granule, count) => void events.push({ event: 'addPage', iova, granule, count }) }
   }
-}
 
-/** What a gather holds before its sync. */
-export function invalidationOf(gather: IotlbGather): Invalidation {
-  return { start: gather.first, end: gather.last, freedTables: gather.pendingTables }
+  /** What a gather holds before its sync. */
+  invalidationOf(gather: IotlbGather): Invalidation {
+    const range = { start: gather.first, end: gather.last, freedTables: gather.pendingTables }
+    if (this.#levels === undefined) return range
+    return { ...range, leafLevels: this.#levels(gather.leafLevels), tableLevels: this.#levels(gather.tableLevels) }
+  }
 }

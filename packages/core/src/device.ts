@@ -62,6 +62,8 @@ export class Device {
 export class Devres<T extends Disposable> {
   readonly device: Device
   #resource: T | undefined
+  /** The device was unbound, but the resource refused to be disposed of. */
+  #closed = false
 
   /** @throws `ENODEV` when the device is not bound. */
   constructor(device: Device, resource: T) {
@@ -72,12 +74,12 @@ export class Devres<T extends Disposable> {
   }
 
   get revoked(): boolean {
-    return this.#resource === undefined
+    return this.#resource === undefined || this.#closed
   }
 
   /** The resource. Do not keep it: after the unbind it is dead. @throws `ENODEV` once it is revoked. */
   access(): T {
-    if (this.#resource === undefined)
+    if (this.#resource === undefined || this.#closed)
       throw new IoPgtableError('ENODEV', 'access', `revoked: device ${this.device.name} was unbound`, { value: this.device.name })
     return this.#resource
   }
@@ -91,9 +93,9 @@ export class Devres<T extends Disposable> {
     this.device.forget(this)
   }
 
-  /** For {@link Device} only: closes access to a resource that would not be disposed of. Its memory stays allocated. */
+  /** For {@link Device} only: closes access to a resource that would not be disposed of. Its memory stays allocated; `revoke` tries again. */
   abandon(): void {
-    this.#resource = undefined
+    this.#closed = true
     this.device.forget(this)
   }
 

@@ -50,6 +50,7 @@ function leafAt(t: Tree, iova: bigint): { entry: DecodedLeaf; node: HotNode; fir
   split(iova, 0n)
   const lo = lanes[0]!
   const hi = lanes[1]!
+  if (t.beyondRoot(hi, lo)) return undefined
   let node = t.root
   let table = t.rootWord
   for (;;) {
@@ -84,6 +85,8 @@ function clean(t: Tree, node: HotNode, first: number, slots: number, dirty: { cl
 function report(t: Tree, node: HotNode, iova: bigint, slots: number, gather: IotlbGather | undefined): void {
   if (gather === undefined || gather.queued) return
   const granule = slotBytes(node.node)
-  if (t.tlb.addPages === undefined) gather.addRange(iova, granule, slots)
+  const byRange = t.compiled.policy.flushOrder === 'range'
+  if (byRange) gather.leafLevels |= 1 << node.node.level
+  if (byRange || t.tlb.addPages === undefined) gather.addRange(iova, granule, slots)
   else t.call(() => t.tlb.addPages?.(gather, iova, granule, slots))
 }

@@ -71,7 +71,10 @@ export interface LeafKind extends KindBase {
   readonly sizes: readonly LeafSize[]
 }
 
-/** A descriptor that does not translate. `invalid`: nothing that a walker may meet in a sound table. */
+/**
+ * A descriptor that does not translate. Every node has one `empty` kind, whose match is of the low 32 bits and excludes by itself the kinds
+ * before it; `invalid`: nothing that a walker may meet in a sound table.
+ */
 export interface VoidKind extends KindBase {
   readonly type: 'empty' | 'invalid'
 }

@@ -46,7 +46,7 @@ export class HotNode {
     this.beyondHi = laneHi(~reach)
     this.indexMask = 2 ** node.bits - 1
     this.entryLg = node.entryBytes === 8 ? 1 : 0
-    const empty = node.kinds.find((kind) => kind.type === 'empty')?.match ?? { mask: ones(31), value: node.empty }
+    const empty = emptyMatch(node)
     this.emptyMask = laneLo(empty.mask)
     this.emptyValue = laneLo(empty.value)
     this.emptyLo = laneLo(node.empty)
@@ -87,8 +87,22 @@ function leafSizes(node: LevelNode): { kind: LeafKind; size: LeafSize }[] {
     .flatMap((kind) => kind.sizes.filter((size) => size.encode !== false).map((size) => ({ kind, size })))
 }
 
+/** How an empty entry is told. The hot loops ask for it before anything else, and look at the low lane only. */
+function emptyMatch(node: LevelNode): Match {
+  const at = node.kinds.findIndex((kind) => kind.type === 'empty')
+  const empty = node.kinds[at]?.match
+  if (empty === undefined) throw new Error(`node ${node.id}: no kind is the empty one`)
+  if (empty.mask > ones(31)) throw new Error(`node ${node.id}: an empty entry must be told by its low 32 bits`)
+  if ((node.empty & empty.mask) !== empty.value) throw new Error(`node ${node.id}: its empty value is not of its empty kind`)
+  for (const { name, match } of node.kinds.slice(0, at))
+    if ((match.mask & empty.mask & (match.value ^ empty.value)) === 0n)
+      throw new Error(`node ${node.id}: the match of its empty kind must exclude ${name}, which comes before it`)
+  return empty
+}
+
 /** The tables that we write match this; it is at least as strict as the kind's own match. */
 function ownTableMatch(kind: TableKind): Match {
+  if (kind.match.mask > ones(31)) throw new Error(`kind ${kind.name}: a table must be told by its low 32 bits`)
   return { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
 }
 

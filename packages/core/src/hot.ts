@@ -29,6 +29,14 @@ export function until64(words: Int32Array, at: number, n: number, mask: number, 
   return (i - at) >> 1
 }
 
+/** The same as {@link until64} for 32-bit entries. */
+export function until32(words: Int32Array, at: number, n: number, mask: number, value: number): number {
+  let i = at
+  const end = (at + n) | 0
+  for (; i < end; i = (i + 1) | 0) if (((words[i]! ^ value) & mask) === 0) break
+  return (i - at) | 0
+}
+
 /** The same as {@link prefix64} for 32-bit entries. */
 export function prefix32(words: Int32Array, at: number, n: number, mask: number, value: number): number {
   let i = at

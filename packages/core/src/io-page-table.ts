@@ -69,7 +69,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#onRoot = hooks.onRoot
     this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
     this.#root = describeRoot(format, this.#config, tree)
-    this.#reportedRoot = this.#root.word
+    this.#reportedRoot = this.#root.state
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize
     this.#oneMapped = Object.freeze({ mapped: this.#oneSize, error: undefined })
@@ -225,10 +225,12 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #finish(): void {
     const t = this.#tree
     if (t.inCallback) return
+    // The device learns of a new root before the sync frees tables: the old root may be among them, replaced by a large page.
+    if (this.#reportedRoot !== t.rootState) {
+      this.#reportedRoot = t.rootState
+      t.call(() => this.#onRoot?.(this.#view().regs))
+    }
     finishGather(t)
-    if (this.#reportedRoot === t.rootWord) return
-    this.#reportedRoot = t.rootWord
-    t.call(() => this.#onRoot?.(this.#view().regs))
   }
 
   /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix (or more: see `unmapPages`) */
@@ -360,7 +362,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #view(): RootView {
     if (this.#tree.compiled.grows) {
       this.#tree.refresh()
-      if (this.#root.word !== this.#tree.rootWord) this.#root = describeRoot(this.format, this.#config, this.#tree)
+      if (this.#root.state !== this.#tree.rootState) this.#root = describeRoot(this.format, this.#config, this.#tree)
     }
     return this.#root
   }

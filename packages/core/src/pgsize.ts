@@ -1,4 +1,5 @@
 /** The one choice of page sizes: the largest that alignment and length allow, for as long as no larger one becomes possible. */
+import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 
 export interface PickedPages {
@@ -8,27 +9,43 @@ export interface PickedPages {
 
 /**
  * How the next pages of a range are mapped or unmapped, as Linux's `iommu_pgsize`: the largest page size that the alignment of both
- * addresses and the length allow, and as many of it as there are before the next larger size could be used.
+ * addresses and the length allow, and as many of it as there are before the next larger size could be used. There may be forty sizes, so
+ * that they are compared by their logarithms.
  * @param plans smallest first
  * @param merged iova | paddr: its low zero bits are the alignment of both
  * @param apart iova ^ paddr: its low zero bits are where the two can be aligned at once
  */
 export function pickPages(plans: readonly LeafPlan[], merged: bigint, apart: bigint, size: number): PickedPages {
+  split(merged, apart)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const most = Math.min(zeros(hi, lo), floorLg(size))
+  const atOnce = zeros(lanes[3]!, lanes[2]!)
   let best = 0
-  for (let i = 1; i < plans.length; i++) {
-    const pgsize = plans[i]!.pgsize
-    if (pgsize <= size && isMultiple(merged, pgsize)) best = i
-  }
+  while (best + 1 < plans.length && plans[best + 1]!.stepLg <= most) best++
   const pgsize = plans[best]!.pgsize
-  const larger = plans[best + 1]?.pgsize
+  const larger = plans[best + 1]
   let bytes = size
-  if (larger !== undefined && isMultiple(apart, larger)) {
-    const toBoundary = larger - Number(BigInt.asUintN(Math.log2(larger), merged))
-    if (toBoundary + larger <= size) bytes = toBoundary
+  if (larger !== undefined && larger.stepLg <= atOnce) {
+    const toBoundary = larger.pgsize - below(hi, lo, larger.pgsize)
+    if (toBoundary + larger.pgsize <= size) bytes = toBoundary
   }
   return { pgsize, pgcount: Math.floor(bytes / pgsize) }
 }
 
-function isMultiple(value: bigint, pgsize: number): boolean {
-  return (value & (BigInt(pgsize) - 1n)) === 0n
+/** The number of zero bits below the lowest one of two lanes; 64 where all are. */
+function zeros(hi: number, lo: number): number {
+  if (lo !== 0) return 31 - Math.clz32(lo & -lo)
+  return hi === 0 ? 64 : 63 - Math.clz32(hi & -hi)
+}
+
+/** log2 of a positive integer below 2^53, rounded down. */
+function floorLg(value: number): number {
+  return value >= 0x1_0000_0000 ? 63 - Math.clz32(value / 0x1_0000_0000) : 31 - Math.clz32(value)
+}
+
+/** An address modulo a power of two. */
+function below(hi: number, lo: number, size: number): number {
+  if (size <= 0x1_0000_0000) return (lo >>> 0) % size
+  return ((hi >>> 0) % (size / 0x1_0000_0000)) * 0x1_0000_0000 + (lo >>> 0)
 }

@@ -39,8 +39,9 @@ export function removeTable(t: Tree, node: HotNode, at: number, iova: bigint, ga
 export function detachTable(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
   const child = node.child
   if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
-  gather.addRange(iova, 2 ** node.shift, 1)
-  const { chain } = t.compiled
+  // in steps of the smallest page: below the table there may be others, which a driver that steps by the granule must reach as well
+  const { chain, granule } = t.compiled
+  gather.addRange(iova, granule, 2 ** node.shift / granule)
   t.forEachTable(child, t.tableOf(node, at), (ptr, made) => {
     gather.defer(ptr)
     gather.tableLevels |= 1 << (chain[chain.indexOf(made) - 1] ?? node).node.level

@@ -3,7 +3,8 @@ import type { Agreed, AnyFmt, FormatConfig, Geometry } from './format.ts'
 import type { Tree } from './tree.ts'
 
 export interface RootView {
-  readonly word: number
+  /** The root's word in the table's state. */
+  readonly state: number
   readonly geometry: Geometry
   readonly roots: readonly bigint[]
   readonly regs: unknown
@@ -16,5 +17,5 @@ export function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tr
   const n = geometry.roots ?? 1
   const first = t.pool.base + BigInt(t.rootWord) * 4n
   const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
-  return { word: t.rootWord, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
+  return { state: t.rootState, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
 }

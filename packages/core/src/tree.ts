@@ -17,6 +17,8 @@ export class Tree extends TableMemory {
   /** The root's node and word index. They change where the root may grow: see {@link Tree.refresh}. */
   root: HotNode
   rootWord: number
+  /** Both as the state has them: another root may come to lie where an earlier one was. */
+  rootState: number
   readonly last: HotNode
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
@@ -28,10 +30,11 @@ export class Tree extends TableMemory {
     super(pool, compiled, state, owner, tlb)
     this.root = compiled.root
     this.rootWord = 0
+    this.rootState = 0
     this.last = compiled.last
     const spanLg = compiled.last.shift + compiled.last.node.bits
     // A tag must prove that an address is in the input window, and fit into a lane.
-    const cacheable = compiled.root !== compiled.last && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
+    const cacheable = compiled.chain.length > 1 && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
     this.spanLg = cacheable ? spanLg : 0
     this.spanMask = (2 ** this.spanLg - 1) | 0
     this.refresh()
@@ -40,6 +43,7 @@ export class Tree extends TableMemory {
   /** Reads the root from the shared state: another worker may have grown it. The word holds the index and, in its low bits, the node. */
   refresh(): void {
     const packed = this.state[STATE_ROOT]!
+    this.rootState = packed
     this.rootWord = packed & ~ROOT_NODE_MASK
     this.root = this.compiled.chain[packed & ROOT_NODE_MASK]!
   }
@@ -49,9 +53,14 @@ export class Tree extends TableMemory {
     return this.compiled.grows && ((hi & this.root.beyondHi) | (lo & this.root.beyondLo)) !== 0
   }
 
-  /** Adds levels above the root until it reaches the address: the old root becomes entry 0 of the new one. False without memory. */
-  #grow(hi: number, lo: number): boolean {
-    while (this.beyondRoot(hi, lo)) {
+  /** Whether the root must grow before a table of `target` can translate the address: it reaches less, or is below `target` itself. */
+  #tooLow(target: HotNode, hi: number, lo: number): boolean {
+    return this.compiled.grows && (this.root.shift < target.shift || this.beyondRoot(hi, lo))
+  }
+
+  /** Adds levels above the root until it reaches both: the old root becomes entry 0 of the new one. False without memory. */
+  #grow(target: HotNode, hi: number, lo: number): boolean {
+    while (this.#tooLow(target, hi, lo)) {
       const depth = this.compiled.chain.indexOf(this.root)
       const parent = this.compiled.chain[depth - 1]
       if (parent === undefined) throw new Error('an address beyond the highest root passed the checks')
@@ -61,12 +70,22 @@ export class Tree extends TableMemory {
       const entry = tableRaw(parent, this.pool.base + BigInt(this.rootWord) * 4n)
       if (parent.entryLg === 1) this.pool.cells[at >> 1] = BigInt.asIntN(64, entry)
       else this.words[at] = Number(BigInt.asIntN(32, entry))
-      this.synced(at, 1 << parent.entryLg)
+      this.#syncedOr(parent, made, at)
       const packed = this.rootWord | depth
       if (Atomics.compareExchange(this.state, STATE_ROOT, packed, at | (depth - 1)) !== packed) this.discard(parent, made)
       this.refresh()
     }
     return true
+  }
+
+  /** Syncs the first entry of a root to be; should the hook throw, the table is given back. */
+  #syncedOr(parent: HotNode, made: PtPtr, at: number): void {
+    try {
+      this.synced(at, 1 << parent.entryLg)
+    } catch (error) {
+      this.discard(parent, made)
+      throw error
+    }
   }
 
   /** The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. */
@@ -75,7 +94,7 @@ export class Tree extends TableMemory {
       const cached = this.cached(hi, lo)
       if (cached >= 0) return cached
     }
-    if (this.beyondRoot(hi, lo) && !this.#grow(hi, lo)) return NO_MEMORY
+    if (this.#tooLow(target, hi, lo) && !this.#grow(target, hi, lo)) return NO_MEMORY
     let node = this.root
     let table = this.rootWord
     while (node !== target) {

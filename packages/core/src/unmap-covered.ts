@@ -7,7 +7,6 @@ import { type DecodedLeaf, decode } from './decode.ts'
 import type { IotlbGather } from './gather.ts'
 import type { HotNode } from './hot-node.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
-import type { LeafPlan } from './leaf-plan.ts'
 import { detachTable, rangeGather } from './prune.ts'
 import { slotIndex, type Tree } from './tree.ts'
 import { leafPrefix } from './unmap.ts'
@@ -49,39 +48,33 @@ function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: 
     const at = table + (index << node.entryLg)
     const entryHi = advanceHi(hi, lo, taken)
     const entryLo = advanceLo(lo, taken)
-    const whole = offsetIn(entryHi, entryLo, slotBytes) === 0
-    const run = whole ? sweepRun(sweep, node, at, Math.min(slots - index, Math.floor((bytes - taken) / slotBytes))) : 0
-    if (run > 0) {
-      taken += run * slotBytes
-      index += run
-    } else if (sweep.t.isTable(node, at)) {
+    if (sweep.t.isTable(node, at)) {
       taken += sweepChild(sweep, node, at, entryHi, entryLo, bytes - taken)
       index++
-    } else {
-      const leaf = sweepLeaf(sweep, node, table, index, entryHi, entryLo)
-      taken += leaf
-      index += leaf / slotBytes
+      continue
     }
+    const most = Math.min(slots - index, Math.floor((bytes - taken) / slotBytes))
+    const run = sweepRun(sweep, node, at, most, entryHi, entryLo) || sweepLeaf(sweep, node, at, entryHi, entryLo)
+    taken += run * slotBytes
+    index += run
   }
   return taken
 }
 
-/** Clears the leaves of the entry's own size from `at` on, up to `most` of them. */
-function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number): number {
-  const plan = single(node)
-  if (plan === undefined || most === 0) return 0
-  const n = leafPrefix(t, plan, at, most)
-  if (n === 0) return 0
-  t.clear(node, at, n)
-  gather.leafLevels |= 1 << node.node.level
-  return n
+/** Clears whole mappings of one size, of as many as there are in `most` slots; returns the slots. */
+function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number, hi: number, lo: number): number {
+  for (const plan of node.leaves) {
+    if (!plan.simple || most < plan.slots || offsetIn(hi, lo, plan.pgsize) !== 0) continue
+    const n = leafPrefix(t, plan, at, most) & -plan.slots
+    if (n === 0) continue
+    t.clear(node, at, n)
+    gather.leafLevels |= 1 << node.node.level
+    return n
+  }
+  return 0
 }
 
-function single(node: HotNode): LeafPlan | undefined {
-  return node.leaves.find((plan) => plan.slots === 1 && plan.simple)
-}
-
-/** What lies below a table; the table itself when the range covers it and everything in it went. */
+/** What lies below a table; the table itself when the range covers it (larger leaves may reach beyond the range) and everything in it went. */
 function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number, bytes: number): number {
   const { t, gather } = sweep
   const child = node.child
@@ -89,24 +82,24 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
   const slotBytes = 2 ** node.shift
   const rest = slotBytes - offsetIn(hi, lo, slotBytes)
   const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
-  if (!sweep.ended && taken === slotBytes) detachTable(t, node, at, join(hi, lo), gather)
+  if (!sweep.ended && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, join(hi, lo), gather)
   return taken
 }
 
-/** One leaf of any size, from its head; otherwise the sweep ends here. */
-function sweepLeaf(sweep: Sweep, node: HotNode, table: number, index: number, hi: number, lo: number): number {
+/** One leaf of any size, from its head; otherwise the sweep ends here. Returns the slots. */
+function sweepLeaf(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number): number {
   const { t, gather } = sweep
-  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, table + (index << node.entryLg)))
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
   const head = entry.type === 'leaf' && offsetIn(hi, lo, entry.size.pgsize) === 0
   if (!head) {
     sweep.ended = true
     t.stoppedAtLeaf = entry.type === 'leaf'
     return 0
   }
-  const { size } = entry as DecodedLeaf
-  t.clear(node, table + (index << node.entryLg), size.slots)
+  const { slots } = (entry as DecodedLeaf).size
+  t.clear(node, at, slots)
   gather.leafLevels |= 1 << node.node.level
-  return size.pgsize
+  return slots
 }
 
 /** How far into an aligned block of `size` bytes the address is; `size` is a power of two. */

@@ -2,7 +2,7 @@
 
 import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { IotlbGather } from './gather.ts'
-import { prefix32, prefix64, until64 } from './hot.ts'
+import { prefix32, prefix64, until32, until64 } from './hot.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { removeTable } from './prune.ts'
@@ -46,7 +46,10 @@ export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number
 /** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
 export function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
   const { node, matchMask, matchValue } = plan
-  if (node.entryLg === 0) return prefix32(t.words, at, slots, matchMask, matchValue)
+  if (node.entryLg === 0) {
+    const found = prefix32(t.words, at, slots, matchMask, matchValue)
+    return plan.checkEmpty ? until32(t.words, at, found, node.emptyMask, node.emptyValue) : found
+  }
   let n = prefix64(t.words, at, slots, matchMask, matchValue)
   if (plan.checkEmpty) n = until64(t.words, at, n, node.emptyMask, node.emptyValue)
   if (plan.matchMaskHi !== 0) n = prefix64(t.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)

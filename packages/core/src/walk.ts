@@ -76,7 +76,8 @@ export function walkTables(
 
 /**
  * The way of one address through the tables: every descriptor, the last one included, whatever it is. It ends early, without a leaf,
- * where a table is in memory that `read` does not know.
+ * where a table is in memory that `read` does not know, or does not reach the address: below a root with fewer levels than the address
+ * needs, or a table entry that skips levels whose address bits are not zero.
  */
 export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: ReadMemory, iova: bigint): (Decoded & EntryPlace)[] {
   const way: (Decoded & EntryPlace)[] = []
@@ -84,22 +85,30 @@ export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: 
   const slots = 2 ** node.bits / roots.length
   let index = indexOf(node, iova)
   let table = roots[Math.floor(index / slots)]
+  let reached = canonical(geometry, BigInt(index) << BigInt(node.shift))
   index %= slots
-  for (;;) {
+  while (reached === slotStart(node, iova)) {
     const bytes = table === undefined ? undefined : read(table + BigInt(index * node.entryBytes), node.entryBytes)
     if (table === undefined || bytes === undefined || bytes.byteLength < node.entryBytes) return way
     const raw = descriptorAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), node, 0)
     const entry = decode(geometry, node, raw)
-    way.push({ ...entry, iova: (iova >> BigInt(node.shift)) << BigInt(node.shift), table, index })
+    way.push({ ...entry, iova: reached, table, index })
     if (entry.type !== 'table') return way
     table = entry.next
     node = entry.child
     index = indexOf(node, iova)
+    reached += BigInt(index) << BigInt(node.shift)
   }
+  return way
 }
 
 function indexOf(node: LevelNode, iova: bigint): number {
   return Number(BigInt.asUintN(node.bits, iova >> BigInt(node.shift)))
+}
+
+/** The first input address of the slot of `node` that an address is in. */
+function slotStart(node: LevelNode, iova: bigint): bigint {
+  return (iova >> BigInt(node.shift)) << BigInt(node.shift)
 }
 
 /** Reads one descriptor of little-endian table bytes. */

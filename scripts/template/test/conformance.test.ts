@@ -1,6 +1,6 @@
-/** Everything that a format has to hold, by the kit. */
+/** Every law of the conformance kit, on every configuration that the format lists. */
 import { checkFormat } from '@io-pgtable/conformance'
 import { test } from 'vitest'
 import { acmeIommu } from '../src/index.ts'
 
-checkFormat({ test, format: acmeIommu })
+checkFormat({ test, format: acmeIommu, module: new URL('../dist/index.js', import.meta.url) })

@@ -1,0 +1,132 @@
+/** `checkFormat`: every law on every configuration of a format, each a test of whatever runner there is. */
+import { type AnyFmt, IoPageTable, type VectorBinding } from '@io-pgtable/core'
+import { bounds } from './bounds-law.ts'
+import { type Case, type CreateTable, type Effort, makeCase, type Replay } from './case.ts'
+import { descriptorLaws } from './descriptor-laws.ts'
+import { dirty } from './dirty-law.ts'
+import { environmentVariable } from './environment.ts'
+import { formatShapeLaws } from './format-laws.ts'
+import { Fault, type Law, LawError, type LawName } from './law.ts'
+import { tableLaws } from './table-laws.ts'
+import { tlbLaws } from './tlb-laws.ts'
+import { type VectorFile, vectorLaw } from './vectors-law.ts'
+import { workerLaws } from './workers-law.ts'
+
+/** Registers a test: `test` of vitest, of node:test, or any function that calls `fn` and reports what it throws. */
+export type TestFunction = (name: string, fn: () => void | Promise<void>) => unknown
+
+export interface CheckFormatOptions {
+  readonly test: TestFunction
+  readonly format: AnyFmt
+  /** How golden vectors speak of the format: its `./vectors`. */
+  readonly bindings?: readonly VectorBinding[]
+  /** The vectors: a folder that is searched for .json files (in Node), or the files themselves. Without any the format is self-consistent only. */
+  readonly vectors?: URL | readonly VectorFile[]
+  /** Built JavaScript that exports the format: what workers load, for the laws of concurrency. */
+  readonly module?: URL
+  /** `full` runs longer sequences of the same laws. Default `quick`, or IOPT_EFFORT. */
+  readonly effort?: Effort
+  /** What makes tables instead of `IoPageTable.createRaw`, to test an engine, or a fault in one. */
+  readonly createTable?: CreateTable
+  /** A line that a failure printed: runs that law on that configuration alone, from that seed. Default: IOPT_REPLAY. */
+  readonly replay?: string
+  /** Of all random sequences. Default: IOPT_SEED, or a fixed number. */
+  readonly seed?: number
+  /** Where the summary goes. Default `console.log`. */
+  readonly log?: (text: string) => void
+}
+
+const SEED = 0x10_96_7a_b1
+
+/** Registers the laws as tests, the last of which prints what was skipped and why. */
+export function checkFormat(options: CheckFormatOptions): void {
+  const { test, format } = options
+  const skips = new Map<string, string[]>()
+  const replay = replayOf(options.replay ?? environmentVariable('IOPT_REPLAY'))
+  for (const { name, config } of format.configs) {
+    const made = lazily(() => makeCase({ ...caseOptions(options), name, request: config, replay: replay?.at }))
+    for (const law of lawsOf(options)) {
+      if (replay !== undefined && (replay.law !== law.name || replay.config !== name)) continue
+      test(`${format.FORMAT} · ${name} · ${law.name}`, () => runLaw(law, options, name, made, skips))
+    }
+  }
+  if (replay !== undefined) return
+  for (const { name, run } of vectorLaw(options)) test(`${format.FORMAT} · ${name}`, () => runVectors(options, run, skips))
+  test(`${format.FORMAT} · summary`, () => summary(options, skips))
+}
+
+/** The laws in the order in which they are checked: what the later ones rest on comes first. */
+export function lawsOf({ module }: Pick<CheckFormatOptions, 'module'>): readonly Law[] {
+  return [...formatShapeLaws, ...descriptorLaws, tableLaws[0]!, bounds, ...tableLaws.slice(1), dirty, ...tlbLaws, ...workerLaws(module)]
+}
+
+/** For {@link checkFlushOps} too. */
+export function caseOptions({
+  format,
+  createTable,
+  effort,
+  seed,
+}: Pick<CheckFormatOptions, 'format' | 'createTable' | 'effort' | 'seed'>): Pick<Case, 'format' | 'createTable' | 'effort' | 'seed'> {
+  const wanted = environmentVariable('IOPT_EFFORT') === 'full' ? 'full' : 'quick'
+  return {
+    format,
+    createTable: createTable ?? ((fmt, request) => IoPageTable.createRaw(fmt, request)),
+    effort: effort ?? wanted,
+    seed: seed ?? Number(environmentVariable('IOPT_SEED') ?? SEED),
+  }
+}
+
+/** Checks one law; a skip is noted, a fault becomes a {@link LawError}. */
+export async function runLaw(
+  law: Law,
+  { format }: Pick<CheckFormatOptions, 'format'>,
+  config: string,
+  made: () => Case,
+  skips: Map<string, string[]>,
+): Promise<void> {
+  try {
+    const result = await law.check(made())
+    if (result === undefined) return
+    const where = skips.get(`${law.name}: ${result.skipped}`) ?? []
+    skips.set(`${law.name}: ${result.skipped}`, [...where, config])
+  } catch (error) {
+    throw asLawError(law.name, format, config, error)
+  }
+}
+
+function asLawError(law: LawName, format: AnyFmt, config: string, error: unknown): LawError {
+  if (error instanceof LawError) return error
+  const message = error instanceof Fault ? error.message : error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return new LawError(law, format, config, message, { cause: error })
+}
+
+function runVectors({ format }: CheckFormatOptions, run: () => string | undefined, skips: Map<string, string[]>): void {
+  try {
+    const skipped = run()
+    if (skipped !== undefined) skips.set(`truth/vectors: ${skipped}`, ['all'])
+  } catch (error) {
+    throw asLawError('truth/vectors', format, 'of the file', error)
+  }
+}
+
+function summary({ format, log, bindings, vectors }: CheckFormatOptions, skips: ReadonlyMap<string, readonly string[]>): void {
+  const truth = bindings === undefined || vectors === undefined ? 'self-consistent only' : 'tested against golden vectors'
+  const all = format.configs.length
+  const lines = [...skips].map(
+    ([what, configs]) =>
+      `  skipped ${what} (${configs.length === all || configs[0] === 'all' ? 'all configurations' : configs.join('; ')})`,
+  )
+  const tell = log ?? ((text: string) => console.log(text))
+  tell([`${format.FORMAT}: ${all} configuration${all === 1 ? '' : 's'}, ${truth}`, ...lines].join('\n'))
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+function replayOf(line: string | undefined): { law: string; config: string; at: Replay } | undefined {
+  if (line === undefined || line === '') return undefined
+  const [law = '', config = '', seed = '', path = ''] = line.split('|')
+  return { law, config, at: { seed: Number(seed), path } }
+}

@@ -1,0 +1,222 @@
+/** Laws of a format's declaration that concern single descriptors: what is encoded is decoded, and nothing else. */
+import { type Decoded, decode, deposit, fieldValues, hex, type LeafKind, type LevelNode, matches, Prot, slotBytes } from '@io-pgtable/core'
+import fc from 'fast-check'
+import {
+  type Case,
+  leafKinds,
+  leafRaw,
+  PROTS,
+  protText,
+  type Size,
+  tableAlign,
+  tableKindOf,
+  tableLimit,
+  tableRaw,
+  uncarried,
+} from './case.ts'
+import { samples } from './format-laws.ts'
+import { type Law, must, same } from './law.ts'
+
+const addresses: Law = {
+  name: 'format/addresses',
+  says: 'every address bit of every leaf size and of every table round-trips, and moves one set of descriptor bits',
+  check(c) {
+    for (const size of c.sizes) checkLeafAddresses(c, size)
+    for (const [i, node] of c.chain.entries()) checkTableAddresses(c, node, c.chain[i + 1])
+    const missing = uncarried(c, c.sizes[0] as Size)
+    if (missing === 0n) return undefined
+    return { skipped: `for output addresses with any of the bits ${hex(missing)}: no descriptor carries them, and tables refuse them` }
+  },
+}
+
+function checkLeafAddresses(c: Case, size: Size): void {
+  const prot =
+    c.format.encodeLeaf(c.config, size.node, size.kind, Prot.READ | Prot.WRITE) === undefined
+      ? PROTS.find((p) => leafRaw(c, size, p, 0n) !== undefined)
+      : 3
+  if (prot === undefined) return
+  const { node } = size
+  const end = 1n << BigInt(c.geometry.oas)
+  const good = (paddr: bigint): void => {
+    const raw = leafRaw(c, size, prot, paddr) as bigint
+    const entry = decode(c.geometry, node, raw)
+    same(`type of a descriptor made as ${size.kind.name}`, entry.type, 'leaf', { entry })
+    same(`paddr of a leaf of ${hex(size.pgsize)} bytes at ${hex(paddr)}`, 'paddr' in entry ? entry.paddr : undefined, paddr, { entry })
+  }
+  const missing = uncarried(c, size)
+  for (const paddr of addressSamples(BigInt(size.pgsize), end)) if ((paddr & missing) === 0n) good(paddr)
+  if (missing !== 0n) good((end - 1n) & ~missing & ~(BigInt(size.pgsize) - 1n))
+  const least = c.sizes[0] as Size
+  same(
+    'output address bits that a descriptor lacks, unlike the smallest page',
+    missing,
+    uncarried(c, least) & ~(BigInt(size.pgsize) - 1n),
+    { node },
+  )
+}
+
+/** Zero, each bit alone, each bit missing, from the alignment up to the end. */
+function addressSamples(align: bigint, end: bigint): bigint[] {
+  if (align >= end) return [0n]
+  const all = (end - 1n) & ~(align - 1n)
+  const single: bigint[] = []
+  for (let bit = align; bit < end; bit <<= 1n) single.push(bit)
+  return [0n, all, ...single, ...single.map((bit) => all ^ bit)]
+}
+
+function checkTableAddresses(c: Case, node: LevelNode, child: LevelNode | undefined): void {
+  const kind = tableKindOf(node)
+  if (kind === undefined || child === undefined) return
+  for (const next of addressSamples(BigInt(tableAlign(child)), tableLimit(c))) {
+    const raw = tableRaw(c, node, kind, next)
+    const entry = decode(c.geometry, node, raw)
+    same('type of a table descriptor', entry.type, 'table', { entry })
+    if (entry.type !== 'table') return
+    same('address of the next table', entry.next, next, { entry })
+    same('node of the next table', entry.child.id, child.id, { entry })
+  }
+}
+
+/** A descriptor that was made as a leaf of this size is one, with no bit that the format does not know. */
+export function checkLeaf(_c: Case, { kind, size }: Size, entry: Decoded): void {
+  same(`type of a descriptor made as ${kind.name}`, entry.type, 'leaf', { entry })
+  if (entry.type !== 'leaf') return
+  same('kind', entry.kind.name, kind.name, { entry })
+  same('bytes of the mapping', entry.size.pgsize, size.pgsize, { entry })
+  same('reserved bits that are set', entry.reserved, 0n, { entry })
+}
+
+const attributes: Law = {
+  name: 'format/attributes',
+  says: 'a leaf grants what its prot asks for and no more than the format can withhold; what it grants encodes to the same bits',
+  check(c) {
+    for (const size of c.sizes) checkAttributes(c, size)
+    for (const node of c.chain) checkTableBits(c, node)
+    return undefined
+  },
+}
+
+/** Flags that mean what they say wherever a format has them at all; READ may come with WRITE, CACHE may end with MMIO. */
+const EXACT = [
+  ['WRITE', Prot.WRITE],
+  ['NOEXEC', Prot.NOEXEC],
+  ['MMIO', Prot.MMIO],
+  ['PRIV', Prot.PRIV],
+  ['CACHE', Prot.CACHE],
+] as const
+
+function checkAttributes(c: Case, size: Size): void {
+  const { format } = c
+  const context = format.context(c.config)
+  const granted = new Map<Prot, Prot>()
+  for (const prot of PROTS) {
+    const raw = leafRaw(c, size, prot, 0n)
+    if (raw === undefined) continue
+    const entry = decode(c.geometry, size.node, raw)
+    checkLeaf(c, size, entry)
+    const taken = deposit(-1n, size.kind.address) & ~(BigInt(size.pgsize) - 1n)
+    const bits = format.encodeLeaf(c.config, size.node, size.kind, prot) as bigint
+    must(size.size.or !== undefined || (bits & taken) === 0n, `prot ${protText(prot)}: attribute bits among the address bits`, { entry })
+    const got = format.prot(raw, size.kind, context)
+    must(Number.isInteger(got) && got >= 0 && got < 64, `prot() gives ${got}`, { entry })
+    granted.set(prot, got)
+    same(`descriptor of what ${protText(prot)} grants, ${protText(got)}`, leafRaw(c, size, got, 0n), raw, { entry })
+    must((prot & Prot.READ & ~got) === 0, `READ was asked for and is not granted: ${protText(prot)} gives ${protText(got)}`, { entry })
+  }
+  must(granted.size > 0, 'no prot can be expressed', { node: size.node })
+  for (const [name, flag] of EXACT) checkFlag(c, size, granted, name, flag)
+}
+
+/** A table descriptor has no bit that the format does not know. */
+function checkTableBits(c: Case, node: LevelNode): void {
+  const kind = tableKindOf(node)
+  if (kind === undefined) return
+  const entry = decode(c.geometry, node, tableRaw(c, node, kind, 0n))
+  must(entry.type === 'table', 'a descriptor made as a table is none', { entry })
+  same('reserved bits that are set in a table descriptor', entry.reserved, 0n, { entry })
+}
+
+/** Once any prot can have the flag and another can lack it, each has it exactly when it was asked for. */
+function checkFlag(c: Case, size: Size, granted: ReadonlyMap<Prot, Prot>, name: string, flag: Prot): void {
+  const apart = [...granted].filter(([prot]) => flag !== Prot.CACHE || (prot & Prot.MMIO) === 0)
+  const values = new Set(apart.map(([, got]) => got & flag))
+  if (values.size < 2) return
+  for (const [prot, got] of apart) {
+    const raw = leafRaw(c, size, prot, 0n) as bigint
+    must((got & flag) === (prot & flag), `${name}: ${protText(prot)} gives ${protText(got)}`, { node: size.node, raw })
+  }
+}
+
+const decoding: Law = {
+  name: 'format/decoding',
+  says: 'decoding never throws, whatever the descriptor, and what it reads as a leaf or a table can be used',
+  check(c) {
+    const { geometry, effort, seed } = c
+    for (const node of geometry.nodes) {
+      for (const raw of samples(node)) checkAny(c, node, raw)
+      const any = fc.sample(fc.bigInt({ min: 0n, max: (1n << BigInt(node.entryBytes * 8)) - 1n }), {
+        numRuns: effort === 'full' ? 4000 : 400,
+        seed,
+      })
+      for (const raw of any) checkAny(c, node, raw)
+    }
+    return undefined
+  },
+}
+
+function checkAny({ format, geometry, config }: Case, node: LevelNode, raw: bigint): void {
+  const entry = decode(geometry, node, raw)
+  fieldValues(entry.kind, raw)
+  if (entry.type === 'table') {
+    must(entry.next >= 0n && entry.next < 1n << 64n, `the next table lies at ${hex(entry.next)}`, { entry })
+    must(geometry.nodes.includes(entry.child), 'the next table is of a node that the geometry lacks', { entry })
+  } else if (entry.type === 'leaf') {
+    const prot = format.prot(raw, entry.kind, format.context(config))
+    must(Number.isInteger(prot) && prot >= 0 && prot < 64, `prot() gives ${prot}`, { entry })
+    must(entry.paddr >= 0n && entry.paddr < 1n << 64n, `paddr ${hex(entry.paddr)}`, { entry })
+    must(entry.size.pgsize >= slotBytes(node), `a leaf of ${entry.size.pgsize} bytes`, { entry })
+  }
+  if (entry.type === 'empty') checkEmpty(node, entry)
+  if (entry.type === 'leaf') checkSize(node, entry.kind, raw)
+}
+
+function checkEmpty(node: LevelNode, entry: Decoded): void {
+  const kind = node.kinds.find((k) => k.type === 'empty')
+  must(kind !== undefined && matches(entry.raw, kind.match), 'an entry of a kind that is not the first empty one', { entry })
+}
+
+function checkSize(node: LevelNode, kind: LeafKind, raw: bigint): void {
+  must(leafKinds(node).includes(kind), 'a leaf of a kind that the node lacks', { node, raw })
+  must(
+    kind.sizes.some((size) => size.match === undefined || matches(raw, size.match)),
+    'a leaf of no size',
+    { node, raw },
+  )
+}
+
+const registers: Law = {
+  name: 'format/registers',
+  says: 'registers carry every bit of the root address; raw registers lead back to the root, its parameters and its addresses',
+  check(c) {
+    const { format, config, geometry, chain, top } = c
+    const root = chain[top] as LevelNode
+    const count = geometry.roots ?? 1
+    const regs = (first: bigint): string => {
+      const roots = Array.from({ length: count }, (_, i) => first + BigInt((root.tableBytes / count) * i))
+      return JSON.stringify(format.regs(config, roots, geometry.top), (_, v: unknown) => (typeof v === 'bigint' ? hex(v) : v))
+    }
+    const seen = new Map<string, bigint>()
+    const align = BigInt(tableAlign(root))
+    for (const address of addressSamples(align, tableLimit(c))) {
+      if (address + align > tableLimit(c)) continue
+      const other = seen.get(regs(address))
+      must(other === undefined, `the registers are the same for roots at ${hex(address)} and ${hex(other ?? 0n)}: ${regs(address)}`, {
+        node: root,
+      })
+      seen.set(regs(address), address)
+    }
+    return undefined
+  },
+}
+
+export const descriptorLaws: readonly Law[] = [addresses, attributes, decoding, registers]

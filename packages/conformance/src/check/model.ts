@@ -1,0 +1,239 @@
+/**
+ * What a page table should do, so simple that it is obviously right: the leaves, and the set of tables that exist at each level. It knows
+ * no descriptors and no memory, and follows the format's policy as it is declared. Addresses are offsets in the input window.
+ */
+import type { Prot } from '@io-pgtable/core'
+import type { Case, Size } from './case.ts'
+
+/** One mapping, whatever number of slots it takes. */
+export interface Mapping {
+  readonly offset: bigint
+  readonly paddr: bigint
+  readonly size: Size
+  readonly prot: Prot
+}
+
+/** Why a call ended before its end. `part`: in a larger leaf; `hole`: where nothing is mapped; `table`: at a table that must stay. */
+export type MapStop = 'EEXIST' | 'ENOMEM' | undefined
+export type UnmapStop = 'hole' | 'part' | 'table' | undefined
+
+export class Model {
+  readonly c: Case
+  /** Place of the root in the chain of nodes: it moves up where the root grows. */
+  top: number
+  /** By depth, then slot number: the mapping that the slot is a part of. */
+  readonly leaves: Map<number, Mapping>[]
+  /** By depth: the slots that hold a table. */
+  readonly tables: Set<number>[]
+  /** Most bytes of tables, the root's included. */
+  readonly memory: number
+
+  constructor(c: Case, memory: number = Number.POSITIVE_INFINITY) {
+    this.c = c
+    this.top = c.top
+    this.leaves = c.chain.map(() => new Map())
+    this.tables = c.chain.map(() => new Set())
+    this.memory = memory
+  }
+
+  /** Bytes of all tables. */
+  get tableBytes(): number {
+    return this.tables.reduce((sum, slots, depth) => sum + slots.size * this.#bytes(depth + 1), this.#bytes(this.top))
+  }
+
+  /** Maps run by run: a run ends with its table, or is one mapping, as the policy checks conflicts. */
+  map(offset: bigint, paddr: bigint, size: Size, count: number, prot: Prot): { mapped: number; stop: MapStop } {
+    const { depth } = size
+    const slots = size.size.slots
+    const first = this.#slot(depth, offset)
+    for (let done = 0; done < count; ) {
+      const slot = first + done * slots
+      const stop = this.#makeWay(depth, slot)
+      if (stop !== undefined) return { mapped: done * size.pgsize, stop }
+      const run = this.c.policy.conflict === 'entry' ? 1 : Math.min(count - done, this.#runFrom(depth, slot) / slots)
+      if (!this.#isFree(depth, slot, run * slots)) return { mapped: done * size.pgsize, stop: 'EEXIST' }
+      for (let s = slot; s < slot + run * slots; s++) this.#dropTable(depth, s)
+      for (let i = 0; i < run; i++, done++) {
+        const bytes = BigInt(done) * BigInt(size.pgsize)
+        this.#put({ offset: offset + bytes, paddr: paddr + bytes, size, prot })
+      }
+    }
+    return { mapped: size.pgsize * count, stop: undefined }
+  }
+
+  /** Unmaps mapping by mapping, up to the first hole or part of a larger leaf. */
+  unmap(offset: bigint, size: Size, count: number): { unmapped: number; stop: UnmapStop } {
+    if (this.c.policy.freeTables === 'covered') return this.unmapCovered(offset, size.pgsize * count)
+    const { depth } = size
+    const slots = size.size.slots
+    const first = this.#slot(depth, offset)
+    for (let done = 0; done < count; done++) {
+      const slot = first + done * slots
+      const stop = this.#wayTo(depth, slot) ?? this.#whyNot(size, slot)
+      if (stop !== undefined) return { unmapped: done * size.pgsize, stop }
+      for (let s = slot; s < slot + slots; s++) {
+        this.#dropTable(depth, s)
+        this.leaves[depth]?.delete(s)
+      }
+    }
+    return { unmapped: size.pgsize * count, stop: undefined }
+  }
+
+  /** Unmaps leaf by leaf, whatever their sizes, and drops the tables that the range covers, as far as it went. */
+  unmapCovered(offset: bigint, bytes: number): { unmapped: number; stop: UnmapStop } {
+    const end = offset + BigInt(bytes)
+    let at = offset
+    let stop: UnmapStop
+    while (at < end && stop === undefined) {
+      const leaf = this.at(at)
+      if (leaf === undefined) stop = 'hole'
+      else if (leaf.offset !== at) stop = 'part'
+      else at += BigInt(this.#remove(leaf))
+    }
+    this.#dropCovered(offset, at < end ? at : end)
+    return { unmapped: Number(at - offset), stop }
+  }
+
+  /** The mapping that translates an address. */
+  at(offset: bigint): Mapping | undefined {
+    for (const [depth, leaves] of this.leaves.entries()) {
+      const leaf = leaves.get(this.#slot(depth, offset))
+      if (leaf !== undefined) return leaf
+    }
+    return undefined
+  }
+
+  translate(offset: bigint): bigint | undefined {
+    const leaf = this.at(offset)
+    return leaf && leaf.paddr + offset - leaf.offset
+  }
+
+  /** Every mapping once, in order. */
+  mappings(): Mapping[] {
+    const all = new Set(this.leaves.flatMap((leaves) => [...leaves.values()]))
+    return [...all].sort((a, b) => (a.offset < b.offset ? -1 : 1))
+  }
+
+  /** The first address of a slot. */
+  offsetOfSlot(depth: number, slot: number): bigint {
+    return BigInt(slot) << BigInt(this.c.chain[depth]!.shift)
+  }
+
+  #bytes(depth: number): number {
+    return this.c.chain[depth]?.tableBytes ?? 0
+  }
+
+  #slot(depth: number, offset: bigint): number {
+    return Number(offset >> BigInt(this.c.chain[depth]!.shift))
+  }
+
+  /** The slot at `depth` that a slot further down lies in. */
+  #above(depth: number, slot: number, below: number): number {
+    return Math.floor(slot / 2 ** (this.c.chain[depth]!.shift - this.c.chain[below]!.shift))
+  }
+
+  /** Slots from this one to the end of its run. */
+  #runFrom(depth: number, slot: number): number {
+    const run = Math.min(2 ** this.c.chain[depth]!.bits, this.c.policy.runSlots ?? Number.POSITIVE_INFINITY)
+    return run - (slot % run)
+  }
+
+  /** Makes the tables on the way to a slot, the root's parents first. */
+  #makeWay(depth: number, slot: number): MapStop {
+    while (this.#beyondRoot(depth, slot)) {
+      if (!this.#fits(this.top - 1)) return 'ENOMEM'
+      this.top--
+      this.tables[this.top]!.add(0)
+    }
+    for (let d = this.top; d < depth; d++) {
+      const at = this.#above(d, slot, depth)
+      if (this.leaves[d]!.has(at)) return 'EEXIST'
+      if (this.tables[d]!.has(at)) continue
+      if (!this.#fits(d + 1)) return 'ENOMEM'
+      this.tables[d]!.add(at)
+    }
+    return undefined
+  }
+
+  #fits(depth: number): boolean {
+    return this.tableBytes + this.#bytes(depth) <= this.memory
+  }
+
+  /** Whether the root must grow to hold the slot. */
+  #beyondRoot(depth: number, slot: number): boolean {
+    if (depth < this.top) return true
+    return this.top > 0 && this.#above(this.top, slot, depth) >= 2 ** this.c.chain[this.top]!.bits
+  }
+
+  /** Whether the slots are empty, or hold tables that may be replaced. */
+  #isFree(depth: number, first: number, slots: number): boolean {
+    for (let slot = first; slot < first + slots; slot++) {
+      if (this.leaves[depth]!.has(slot)) return false
+      if (this.tables[depth]!.has(slot) && (this.c.policy.freeTables === 'never' || this.#holdsLeaves(depth, slot))) return false
+    }
+    return true
+  }
+
+  #holdsLeaves(depth: number, slot: number): boolean {
+    for (let d = depth + 1; d < this.leaves.length; d++) {
+      for (const below of this.leaves[d]!.keys()) if (this.#above(depth, below, d) === slot) return true
+    }
+    return false
+  }
+
+  /** Why the way to a slot ends before it. */
+  #wayTo(depth: number, slot: number): UnmapStop {
+    if (this.#beyondRoot(depth, slot)) return 'hole'
+    for (let d = this.top; d < depth; d++) {
+      const at = this.#above(d, slot, depth)
+      if (this.leaves[d]!.has(at)) return 'part'
+      if (!this.tables[d]!.has(at)) return 'hole'
+    }
+    return undefined
+  }
+
+  /** Why the slots of a mapping of this size may not be unmapped: each must hold a table, or a leaf that is not larger. */
+  #whyNot({ depth, pgsize, size }: Size, first: number): UnmapStop {
+    for (let slot = first; slot < first + size.slots; slot++) {
+      if (this.tables[depth]!.has(slot)) {
+        if (this.c.policy.freeTables === 'never') return 'table'
+        continue
+      }
+      const leaf = this.leaves[depth]!.get(slot)
+      if (leaf === undefined) return 'hole'
+      if (leaf.size.pgsize > pgsize) return 'part'
+    }
+    return undefined
+  }
+
+  #put(mapping: Mapping): void {
+    const { depth, size } = mapping.size
+    const first = this.#slot(depth, mapping.offset)
+    for (let slot = first; slot < first + size.slots; slot++) this.leaves[depth]!.set(slot, mapping)
+  }
+
+  #remove({ offset, size }: Mapping): number {
+    const first = this.#slot(size.depth, offset)
+    for (let slot = first; slot < first + size.size.slots; slot++) this.leaves[size.depth]!.delete(slot)
+    return size.pgsize
+  }
+
+  /** Drops the table in a slot, if there is one, with everything in it. */
+  #dropTable(depth: number, slot: number): void {
+    if (!this.tables[depth]!.delete(slot)) return
+    for (let d = depth + 1; d < this.leaves.length; d++) {
+      for (const below of this.leaves[d]!.keys()) if (this.#above(depth, below, d) === slot) this.leaves[d]!.delete(below)
+      for (const below of this.tables[d]!) if (this.#above(depth, below, d) === slot) this.tables[d]!.delete(below)
+    }
+  }
+
+  #dropCovered(first: bigint, end: bigint): void {
+    for (let depth = this.top; depth < this.tables.length; depth++) {
+      const span = 1n << BigInt(this.c.chain[depth]!.shift)
+      for (const slot of this.tables[depth]!) {
+        const offset = this.offsetOfSlot(depth, slot)
+        if (offset >= first && offset + span <= end) this.#dropTable(depth, slot)
+      }
+    }
+  }
+}

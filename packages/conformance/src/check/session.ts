@@ -1,0 +1,240 @@
+/** One table and its model, side by side: every call is made on both, and both must agree in everything that can be seen. */
+import { type DebugOptions, hex, type IoPageTable, IoPgtableError, IotlbGather, type TableOptions } from '@io-pgtable/core'
+import { PtPool } from '@io-pgtable/pt-allocator'
+import { type Case, iovaOf, leafRaw, type Size, tableAlign, tableLimit, uncarried } from './case.ts'
+import { compareEntries } from './compare.ts'
+import { Fault, same } from './law.ts'
+import { Model, type UnmapStop } from './model.ts'
+import { type Operation, operationText } from './operation.ts'
+
+/** What a session's table is made with, beside its configuration. */
+export interface SessionOptions extends Pick<TableOptions, 'tlb' | 'debug' | 'onRoot'> {
+  readonly sync?: (paddr: bigint, byteLength: number) => void
+  /** Most bytes of table memory. */
+  readonly memory?: number
+  readonly shared?: boolean
+  readonly debug?: DebugOptions
+}
+
+/** Tables that a test may need at once. */
+const TABLES = 300
+
+export class Session {
+  readonly c: Case
+  readonly pool: PtPool
+  readonly table: IoPageTable
+  readonly model: Model
+  readonly warnings: IoPgtableError[] = []
+  /** For the operations whose gather is synced later. */
+  gather: IotlbGather | undefined
+  /** Bytes of tables that wait in that gather. */
+  pending = 0
+  /** The calls made so far, as text. */
+  readonly log: string[] = []
+
+  constructor(c: Case, options: SessionOptions = {}) {
+    const { sync, memory, shared, ...more } = options
+    const rootBytes = tableAlign(c.chain[c.top]!)
+    this.c = c
+    this.pool = newPool(c, { ...(sync && { sync }), ...(shared && { shared }), ...(memory !== undefined && { ceiling: memory }) })
+    this.table = c.createTable(c.format, {
+      ...c.request,
+      ...more,
+      allocator: this.pool,
+      onWarn: (warning) => void this.warnings.push(warning),
+    })
+    this.model = new Model(c, memory === undefined ? undefined : memory - rootBytes + c.chain[c.top]!.tableBytes)
+  }
+
+  /** Makes one call on both sides. @throws {@link Fault} where they differ */
+  apply(op: Operation): void {
+    this.log.push(operationText(op, (offset) => iovaOf(this.c.geometry, offset)))
+    this.warnings.length = 0
+    if (op.op === 'map') this.#map(op)
+    else if (op.op === 'mapRange') this.#mapRange(op)
+    else if (op.op === 'unmap') this.#unmap(op)
+    else if (op.op === 'unmapRange') this.#unmapRange(op)
+    else if (op.op === 'translate') this.translate(op.offset)
+    else this.syncGather()
+  }
+
+  #map({ offset, paddr, size, count, prot }: Operation & { op: 'map' }): void {
+    const { table, c, model } = this
+    const iova = iovaOf(c.geometry, offset)
+    let { mapped, error } = table.mapPages(iova, paddr, size.pgsize, count, prot)
+    // with `oneTablePerCall` a call may end early, and is then made again with the rest
+    while (error === undefined && mapped < size.pgsize * count) {
+      const rest = table.mapPages(iova + BigInt(mapped), paddr + BigInt(mapped), size.pgsize, count - mapped / size.pgsize, prot)
+      if (rest.mapped === 0 && rest.error === undefined) throw new Fault('mapPages: no error and nothing mapped', { iova })
+      mapped += rest.mapped
+      error = rest.error
+    }
+    const known = expressible(c, { paddr, size, count, prot })
+    this.#sameMap({ mapped, error }, known ? model.map(offset, paddr, size, count, prot) : { mapped: 0, stop: 'EINVAL' }, iova)
+  }
+
+  #mapRange({ offset, paddr, bytes, prot }: Operation & { op: 'mapRange' }): void {
+    const { table, c, model } = this
+    const result = table.mapRange(iovaOf(c.geometry, offset), paddr, bytes, prot)
+    let mapped = 0
+    let stop: string | undefined
+    for (const { at, size, count } of pieces(c, offset, paddr, bytes)) {
+      if (!expressible(c, { paddr: paddr + at, size, count, prot })) stop = 'EINVAL'
+      else {
+        const part = model.map(offset + at, paddr + at, size, count, prot)
+        mapped += part.mapped
+        stop = part.stop
+      }
+      if (stop !== undefined) break
+    }
+    this.#sameMap(result, { mapped, stop }, iovaOf(c.geometry, offset))
+  }
+
+  #sameMap(got: { mapped: number; error: Error | undefined }, wanted: { mapped: number; stop: string | undefined }, iova: bigint): void {
+    same('bytes mapped', got.mapped, wanted.mapped, { iova })
+    same('error of the map', codeOf(got.error), wanted.stop, { iova })
+    const quiet = this.c.config.quirks.includes('NO_WARN')
+    if (wanted.stop === 'EEXIST' && !quiet) same('warnings', this.warnings.map((w) => w.code).join(), 'EEXIST', { iova })
+    this.#accounted()
+  }
+
+  #unmap({ offset, size, count, gather }: Operation & { op: 'unmap' }): void {
+    const iova = iovaOf(this.c.geometry, offset)
+    const got = this.#gathered(
+      gather,
+      (g) => this.table.unmapPages(iova, size.pgsize, count, g),
+      () => this.model.unmap(offset, size, count),
+    )
+    this.#sameUnmap(got, iova)
+  }
+
+  #unmapRange({ offset, bytes, gather }: Operation & { op: 'unmapRange' }): void {
+    const iova = iovaOf(this.c.geometry, offset)
+    const got = this.#gathered(
+      gather,
+      (g) => this.table.unmapRange(iova, bytes, g),
+      () => this.#modelUnmapRange(offset, bytes),
+    )
+    this.#sameUnmap(got, iova)
+  }
+
+  #modelUnmapRange(offset: bigint, bytes: number): { unmapped: number; stop: UnmapStop } {
+    if (this.c.policy.freeTables === 'covered') return this.model.unmapCovered(offset, bytes)
+    let unmapped = 0
+    for (const { at, size, count } of pieces(this.c, offset, iovaOf(this.c.geometry, offset), bytes)) {
+      const part = this.model.unmap(offset + at, size, count)
+      unmapped += part.unmapped
+      if (part.stop !== undefined) return { unmapped, stop: part.stop }
+    }
+    return { unmapped, stop: undefined }
+  }
+
+  /** Unmaps on both sides with a gather of that kind. */
+  #gathered<T>(mode: string, table: (gather: IotlbGather | undefined) => number, model: () => T): { unmapped: number; wanted: T } {
+    const gather = mode === 'none' ? undefined : mode === 'own' ? new IotlbGather() : (this.gather ??= new IotlbGather())
+    const unmapped = table(gather)
+    const before = this.model.tableBytes
+    const wanted = model()
+    if (mode === 'later') this.pending += before - this.model.tableBytes
+    else gather?.sync()
+    return { unmapped, wanted }
+  }
+
+  #sameUnmap({ unmapped, wanted }: { unmapped: number; wanted: { unmapped: number; stop: UnmapStop } }, iova: bigint): void {
+    same('bytes unmapped', unmapped, wanted.unmapped, { iova })
+    const quiet = this.c.config.quirks.includes('NO_WARN')
+    same('warnings', this.warnings.length, wanted.stop === 'part' && !quiet ? 1 : 0, { iova })
+    this.#accounted()
+  }
+
+  translate(offset: bigint): void {
+    const iova = iovaOf(this.c.geometry, offset)
+    same('iovaToPhys', this.table.iovaToPhys(iova), this.model.translate(offset), { iova })
+  }
+
+  syncGather(): void {
+    this.gather?.sync()
+    this.gather = undefined
+    this.pending = 0
+    this.#accounted()
+  }
+
+  #accounted(): void {
+    same('tableBytes', this.table.tableBytes, this.model.tableBytes + this.pending)
+  }
+
+  /** Every entry in memory is one that the model has, bit for bit, and the other way round; translations at the edges of each mapping. */
+  compare(): void {
+    compareEntries(this.table, this.model)
+    const end = 1n << BigInt(this.c.geometry.ias)
+    const mappings = this.model.mappings()
+    // each edge of a run once: what lies inside a long run of pages is in the descriptors
+    for (const [i, { offset, size }] of mappings.entries()) {
+      const last = offset + BigInt(size.pgsize) - 1n
+      this.translate(offset)
+      if (mappings[i + 1]?.offset === last + 1n && i % 7 !== 0) continue
+      for (const at of [last, offset - 1n, last + 1n]) if (at >= 0n && at < end) this.translate(at)
+    }
+  }
+
+  /** Frees the table: the pool must be empty after it. */
+  end(): void {
+    this.syncGather()
+    this.compare()
+    this.table.free()
+    same('tableBytes of a table that is freed', this.table.tableBytes, 0)
+    const [leak] = this.pool.leaks()
+    if (leak !== undefined) throw new Fault(`a table leaked: ${hex(leak.bytes)} bytes at ${hex(leak.paddr)} of ${leak.owner}`)
+  }
+}
+
+/** A pool where the format's tables may lie, as high as it can reach. */
+export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPool>[0], 'base' | 'size'>): PtPool {
+  const largest = Math.max(...c.chain.map((node) => tableAlign(node)))
+  const size = Math.min(2 ** 28, Math.max(2 ** 21, Math.ceil((TABLES * largest) / 2 ** 21) * 2 ** 21))
+  const end = tableLimit(c) < 1n << 52n ? tableLimit(c) : 1n << 52n
+  const pattern = 0x5_5a5a_5a40_0000n % end
+  const room = end - BigInt(size)
+  const base = pattern + BigInt(size) <= end ? pattern : room > 0n ? room - (room % 0x20_0000n) : 0n
+  if (options.shared === true) return new PtPool({ base, size, name: 'conformance', ...options })
+  return new PtPool({ base, name: 'conformance', memory: scratch(size), size, ...options })
+}
+
+let buffer = new ArrayBuffer(0)
+
+/** Memory that all sessions have in turn, since every one would otherwise fetch its own: laws that use it run to their end at once. */
+function scratch(size: number): ArrayBuffer {
+  if (buffer.byteLength < size) buffer = new ArrayBuffer(size)
+  return buffer
+}
+
+/** Whether the format has descriptors for a run: for its prot, and for each of its output addresses. */
+function expressible(c: Case, { paddr, size, count, prot }: Pick<Operation & { op: 'map' }, 'paddr' | 'size' | 'count' | 'prot'>): boolean {
+  if (leafRaw(c, size, prot, 0n) === undefined) return false
+  const missing = uncarried(c, size)
+  if (missing === 0n) return true
+  return Array.from({ length: count }, (_, i) => paddr + BigInt(i) * BigInt(size.pgsize)).every((page) => (page & missing) === 0n)
+}
+
+/** The code of an error; for what has none, its text. */
+export function codeOf(error: unknown): string | undefined {
+  if (error === undefined) return undefined
+  return error instanceof IoPgtableError ? error.code : String(error)
+}
+
+/** A range page by page: always the largest size that fits and that both addresses are aligned to; equal ones that follow make one call. */
+export function pieces(c: Case, offset: bigint, paddr: bigint, bytes: number): { at: bigint; size: Size; count: number }[] {
+  const found: { at: bigint; size: Size; count: number }[] = []
+  const iova = iovaOf(c.geometry, offset)
+  for (let done = 0; done < bytes; ) {
+    const at = BigInt(done)
+    const fits = ({ pgsize }: Size): boolean => pgsize <= bytes - done && ((iova + at) | (paddr + at)) % BigInt(pgsize) === 0n
+    const size = c.sizes.findLast(fits)
+    if (size === undefined) throw new Error(`no page size fits ${bytes - done} bytes`)
+    const last = found.at(-1)
+    if (last?.size === size) last.count++
+    else found.push({ at, size, count: 1 })
+    done += size.pgsize
+  }
+  return found
+}

@@ -1,0 +1,134 @@
+/** A table, its model, and a device whose TLB and walk cache remember everything, side by side. */
+import { hex, type IotlbGather, type TlbFlushOps } from '@io-pgtable/core'
+import type { PtPool } from '@io-pgtable/pt-allocator'
+import { type Case, iovaOf, offsetOf } from './case.ts'
+import { type DeviceTlb, leafOnly, type MakeFlushOps } from './flush-ops.ts'
+import { Iotlb } from './iotlb.ts'
+import { Fault } from './law.ts'
+import type { Operation } from './operation.ts'
+import { Session } from './session.ts'
+
+/** A session whose TLB is checked after every call. */
+export class TlbSession {
+  readonly session: Session
+  readonly iotlb: Iotlb
+  readonly #c: Case
+  /** Ranges whose translations may be stale: unmapped with a gather that is not synced, or, by the policy, without any. */
+  #allowed: { readonly first: bigint; readonly last: bigint }[] = []
+
+  constructor(c: Case, make: MakeFlushOps) {
+    this.#c = c
+    let iotlb: Iotlb | undefined
+    const early: [bigint, number][] = []
+    const device: DeviceTlb = {
+      remove: (which) => iotlb?.remove(which),
+      removeAll: () => iotlb?.removeAll(),
+      removeAt: (iova, step, count, which) => iotlb?.removeAt(offsetOf(c.geometry, iova), step, count, which),
+    }
+    this.session = new Session(c, {
+      tlb: this.#watched(make(device)),
+      onRoot: () => this.#newRoot(),
+      sync: (paddr, byteLength) => (iotlb === undefined ? early.push([paddr, byteLength]) : iotlb.sync(paddr, byteLength)),
+    })
+    const { pool, table } = this.session
+    iotlb = new Iotlb(table.geometry, pool, pool.size)
+    this.iotlb = iotlb
+    for (const [paddr, byteLength] of early) iotlb.sync(paddr, byteLength)
+    iotlb.setRoots(rootOf(c, table.geometry.top), table.roots)
+  }
+
+  /** The callbacks, after each of which no freed table may be in the walk cache. */
+  #watched(ops: TlbFlushOps): TlbFlushOps {
+    const { addPages, sync } = ops
+    return {
+      flushAll: () => ops.flushAll(),
+      flushWalk: (iova, size, granule) => {
+        this.#checkLive('before flushWalk')
+        ops.flushWalk(iova, size, granule)
+      },
+      ...(addPages !== undefined && { addPages: addPages.bind(ops) }),
+      ...(sync !== undefined && {
+        sync: (gather: IotlbGather) => {
+          this.#checkLive('before the gather was synced')
+          sync.call(ops, gather)
+        },
+      }),
+    }
+  }
+
+  apply(op: Operation): void {
+    const { session } = this
+    const free = session.c.policy.freeTables === 'covered'
+    if (op.op === 'unmap' || op.op === 'unmapRange') this.#allow(op, free)
+    session.apply(op)
+    if (op.op === 'sync') this.#allowed = []
+    this.check(op)
+  }
+
+  /** A caller that unmaps without a gather, where pages are then not reported, must invalidate the range himself. */
+  #allow(op: Operation & { op: 'unmap' | 'unmapRange' }, more: boolean): void {
+    const bytes = op.op === 'unmap' ? op.size.pgsize * op.count : op.bytes
+    const unreported = op.gather === 'none' && this.#c.policy.flushOrder !== 'range' && !this.#c.policy.addPagesWithoutGather
+    const largest = more ? BigInt(this.#c.sizes.at(-1)?.pgsize ?? 0) : 0n
+    if (op.gather === 'later' || unreported) this.#allowed.push({ first: op.offset, last: op.offset + BigInt(bytes) + largest - 1n })
+  }
+
+  /** The device gets the registers of a root that grew. Until now it walked the old one. */
+  #newRoot(): void {
+    const { table, c } = this.session
+    this.#checkLive('before the device was told of the new root')
+    this.iotlb.setRoots(rootOf(c, table.geometry.top), table.roots)
+  }
+
+  /** Nothing stale is left but what a pending gather is for; a walker that follows it still finds live memory. */
+  check(op: Operation): void {
+    const { iotlb, session } = this
+    this.#checkLive('and the walk cache still leads to it')
+    for (const entry of iotlb.stale) {
+      if (entry.type === 'leaf' && this.#allowed.some(({ first, last }) => entry.first <= last && entry.last >= first)) continue
+      if (entry.type === 'table' && session.gather !== undefined && session.gather.pendingTables > 0) continue
+      const what =
+        entry.type === 'leaf'
+          ? 'the TLB still answers with a translation that is gone'
+          : 'the walk cache still leads to a table that is gone'
+      throw new Fault(what, { node: entry.node, iova: iovaOf(this.#c.geometry, entry.first), raw: entry.raw })
+    }
+    // what the caller had to invalidate himself
+    const own = (op.op === 'unmap' || op.op === 'unmapRange') && op.gather === 'none'
+    if (own && session.gather === undefined) {
+      iotlb.remove(leafOnly)
+      this.#allowed = []
+    }
+  }
+
+  /** No entry of the walk cache leads to memory that was given back to the pool. */
+  #checkLive(when: string): void {
+    const { pool } = this.session
+    const [root] = this.iotlb.roots
+    if (root !== undefined && !isLive(pool, root)) throw new Fault(`the root at ${hex(root)} is free, ${when}`)
+    for (const { type, entry, node, first, raw } of this.iotlb.stale) {
+      if (type !== 'table' || entry.type !== 'table') continue
+      if (isLive(pool, entry.next)) continue
+      throw new Fault(`the table at ${hex(entry.next)} is free, ${when}`, { node, iova: iovaOf(this.#c.geometry, first), raw })
+    }
+  }
+
+  end(): void {
+    this.apply({ op: 'sync' })
+    this.iotlb.checkSynced()
+    this.session.end()
+  }
+}
+
+function isLive(pool: PtPool, address: bigint): boolean {
+  try {
+    pool.ptrAt(address)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function rootOf({ chain }: Case, id: string): Case['chain'][number] {
+  return chain.find((node) => node.id === id) as Case['chain'][number]
+}

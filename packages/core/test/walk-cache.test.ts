@@ -1,0 +1,166 @@
+/** The walk cache must never follow a table that is no longer where it was: replaced, freed, reused at another level or by another table. */
+import { IoPageTable, IotlbGather } from '@io-pgtable/core'
+import { describe, expect, test } from 'vitest'
+import { type Bench, BLOCK, bench, device, expectNoLeak, expectSound, HUGE, PAGE, RW, SIZES, TABLE } from './helpers.ts'
+import { type Toy, toy } from './toy-format.ts'
+
+/** Makes the cache know the table of the last level for an address. */
+function warm(table: IoPageTable<Toy>, iova: bigint): void {
+  expect(table.iovaToPhys(iova)).toBeDefined()
+  expect(table.iovaToPhys(iova)).toBeDefined()
+}
+
+/** Engine and device agree on every page of the first megabytes. */
+function agree(b: Bench): void {
+  const wrong: bigint[] = []
+  for (let iova = 0n; iova < 0x30_0000n; iova += 0x1000n) {
+    const found = device(b, iova)
+    if (b.table.iovaToPhys(iova) !== (typeof found === 'string' ? undefined : found.paddr)) wrong.push(iova)
+  }
+  expect(wrong).toEqual([])
+}
+
+const WAYS: [string, (table: IoPageTable<Toy>) => unknown][] = [
+  ['unmapPages', (table) => table.unmapPages(0x1_0000n, BLOCK, 1)],
+  ['unmapPages of a level more', (table) => table.unmapPages(0n, HUGE, 1)],
+  ['unmap', (table) => table.unmap(0x1_0000n, BLOCK)],
+  ['unmapRange', (table) => table.unmapRange(0x1_0000n, BLOCK)],
+  ['a replacing block', (table) => [table.unmapPages(0x1_0000n, PAGE, 16), table.mapPages(0x1_0000n, 0x9000_0000n, BLOCK, 1, RW)]],
+]
+
+describe.each(WAYS)('a table taken away by %s', (_name, take) => {
+  test('is not read', () => {
+    const b = bench()
+    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+    warm(b.table, 0x1_2000n)
+    take(b.table)
+    expect(b.table.iovaToPhys(0x1_2000n)).not.toBe(0x5000_2000n)
+    agree(b)
+  })
+
+  test('is not written to, nor unmapped from', () => {
+    const b = bench()
+    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+    warm(b.table, 0x1_2000n)
+    take(b.table)
+    b.table.unmapRange(0x1_0000n, BLOCK)
+    expect(b.table.mapPages(0x1_2000n, 0x6000_0000n, PAGE, 2, RW)).toEqual({ mapped: 2 * PAGE, error: undefined })
+    expect(device(b, 0x1_3000n)).toMatchObject({ paddr: 0x6000_1000n })
+    expect(b.table.unmapPages(0x1_2000n, PAGE, 3)).toBe(2 * PAGE)
+    agree(b)
+    expectSound(b)
+    expectNoLeak(b)
+  })
+
+  test('is not followed when its memory is a table of another level', () => {
+    const b = bench()
+    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+    warm(b.table, 0x1_2000n)
+    take(b.table)
+    // its memory, the lowest that is free, becomes an upper table, whose entries a stale look-up would take for pages
+    b.table.mapPages(0x20_0000n, 0x7000_0000n, BLOCK, 16, RW)
+    agree(b)
+    b.table.mapPages(0x22_0000n, 0n, PAGE, 1, RW)
+    agree(b)
+    expectSound(b)
+    expectNoLeak(b)
+  })
+
+  test('is not followed when another table of the pool has its memory', () => {
+    const b = bench()
+    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+    warm(b.table, 0x1_2000n)
+    take(b.table)
+    const other = IoPageTable.createRaw(toy(), { allocator: b.pool, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
+    other.mapPages(0x1_0000n, 0x8000_0000n, PAGE, 16, RW)
+    agree(b)
+    warm(other, 0x1_2000n)
+    b.table.mapPages(0x1_0000n, 0x4000_0000n, PAGE, 1, RW)
+    expect(other.iovaToPhys(0x1_2000n)).toBe(0x8000_2000n)
+    other.free()
+    agree(b)
+    expectSound(b)
+    expectNoLeak(b)
+  })
+})
+
+test('a table that waits in a gather is not followed either, before and after the sync', () => {
+  const b = bench()
+  b.table.mapPages(0n, 0x5000_0000n, PAGE, 32, RW)
+  const gather = new IotlbGather()
+  warm(b.table, 0x2000n)
+  b.table.unmapPages(0n, BLOCK, 1, gather)
+  agree(b)
+  b.table.mapPages(0x3000n, 0x6000_0000n, PAGE, 1, RW)
+  agree(b)
+  gather.sync()
+  agree(b)
+  expectSound(b)
+})
+
+test('addresses that share a line of the cache do not share a table', () => {
+  // 1024 lines of 64 KiB: addresses 64 MiB apart, and the same address in the high half
+  const b = bench({ levels: 5 }, { config: { ias: 32 } })
+  const apart = [0n, 0x400_0000n, 0x800_0000n, 0xfc00_0000n]
+  for (const [i, iova] of apart.entries()) b.table.mapPages(iova, BigInt(i) << 20n, PAGE, 16, RW)
+  for (let round = 0; round < 3; round++)
+    for (const [i, iova] of apart.entries()) expect(b.table.iovaToPhys(iova + 0x5001n)).toBe((BigInt(i) << 20n) + 0x5001n)
+  b.table.unmapPages(0x400_5000n, PAGE, 1)
+  expect(apart.map((iova) => b.table.iovaToPhys(iova + 0x5000n) !== undefined)).toEqual([true, false, true, true])
+  expectSound(b)
+})
+
+test('addresses that differ above bit 32 alone', () => {
+  const b = bench({ levels: 7 }, { config: { ias: 40 } })
+  const apart = [0n, 1n << 32n, 1n << 39n, (1n << 40n) - 0x1_0000n]
+  for (const [i, iova] of apart.entries()) b.table.mapPages(iova, BigInt(i) << 20n, PAGE, 16, RW)
+  for (let round = 0; round < 3; round++)
+    for (const [i, iova] of apart.entries()) expect(b.table.iovaToPhys(iova + 0x5001n)).toBe((BigInt(i) << 20n) + 0x5001n)
+  expect(b.table.iovaToPhys((1n << 33n) + 0x5001n)).toBeUndefined()
+})
+
+test('the two halves of a sign-extended window, and tables of the low and the top window side by side', () => {
+  const top = 2n ** 64n - 2n ** 23n
+  const both = bench({ window: 'sign-extended' })
+  both.table.mapPages(0n, 0x1000_0000n, PAGE, 16, RW)
+  both.table.mapPages(top, 0x2000_0000n, PAGE, 16, RW)
+  const high = IoPageTable.createRaw(toy({ window: 'top' }), { allocator: both.pool, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
+  const low = IoPageTable.createRaw(toy(), { allocator: both.pool, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
+  high.mapPages(top, 0x3000_0000n, PAGE, 16, RW)
+  low.mapPages(0n, 0x4000_0000n, PAGE, 16, RW)
+  for (let round = 0; round < 2; round++) {
+    expect(both.table.iovaToPhys(0x5000n)).toBe(0x1000_5000n)
+    expect(both.table.iovaToPhys(top + 0x5000n)).toBe(0x2000_5000n)
+    expect(high.iovaToPhys(top + 0x5000n)).toBe(0x3000_5000n)
+    expect(low.iovaToPhys(0x5000n)).toBe(0x4000_5000n)
+  }
+  both.table.unmapPages(top, BLOCK, 1)
+  expect([both.table.iovaToPhys(0x5000n), high.iovaToPhys(top + 0x5000n), low.iovaToPhys(0x5000n)]).toEqual([
+    0x1000_5000n,
+    0x3000_5000n,
+    0x4000_5000n,
+  ])
+})
+
+test('a freed table leaves nothing behind for the next one at its place', () => {
+  const b = bench()
+  b.table.mapPages(0n, 0x5000_0000n, PAGE, 16, RW)
+  warm(b.table, 0n)
+  b.table.free()
+  const next = IoPageTable.createRaw(toy(), { allocator: b.pool, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
+  expect(next.iovaToPhys(0n)).toBeUndefined()
+  next.mapPages(0x1_0000n, 0x6000_0000n, PAGE, 16, RW)
+  expect(next.iovaToPhys(0n)).toBeUndefined()
+  expect(next.tableBytes).toBe(3 * TABLE)
+})
+
+test('a generation that wraps is another one', () => {
+  const b = bench()
+  b.table.mapPages(0n, 0x5000_0000n, PAGE, 16, RW)
+  warm(b.table, 0n)
+  const before = b.pool.generation
+  b.table.unmapPages(0n, BLOCK, 1)
+  expect(b.pool.generation).not.toBe(before)
+  b.table.mapPages(0x1_0000n, 0n, PAGE, 1, RW)
+  expect(b.table.iovaToPhys(0n)).toBeUndefined()
+})
