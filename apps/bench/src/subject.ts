@@ -1,14 +1,26 @@
 /** A format under measurement: the range that its rows work on, tables for it, and the verification of what was mapped. */
 import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { IoPageTable, Prot, pgsizeBitmap, SZ_1G, SZ_1M, SZ_2M, SZ_4K, SZ_16M, SZ_64K } from '@io-pgtable/core'
+import {
+  IoPageTable,
+  NOOP_FLUSH_OPS,
+  Prot,
+  pgsizeBitmap,
+  SZ_1G,
+  SZ_1M,
+  SZ_2M,
+  SZ_4K,
+  SZ_16M,
+  SZ_64K,
+  type TlbFlushOps,
+} from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { expectEqual } from './row.ts'
 import { randomSource } from './stats.ts'
 
 export interface Subject {
   readonly format: string
-  readonly create: (pool: PtPool) => IoPageTable
+  readonly create: (pool: PtPool, tlb?: TlbFlushOps) => IoPageTable
   /** The same as if the format was never used before: what is compiled of it is remembered by the format object, and this uses a copy. */
   readonly createFirst: (pool: PtPool) => IoPageTable
   readonly poolBytes: number
@@ -32,7 +44,7 @@ export const PROT = Prot.READ | Prot.WRITE
 const arm64Config = { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G), ias: 48, oas: 48 }
 const arm64Base: Omit<Subject, 'poolBytes' | 'range' | 'bytes'> = {
   format: 'arm64-lpae-s1',
-  create: (allocator) => IoPageTable.createRaw(arm64LpaeS1, { allocator, ...arm64Config }) as IoPageTable,
+  create: (allocator, tlb = NOOP_FLUSH_OPS) => IoPageTable.createRaw(arm64LpaeS1, { allocator, tlb, ...arm64Config }) as IoPageTable,
   createFirst: (allocator) => IoPageTable.createRaw({ ...arm64LpaeS1 }, { allocator, ...arm64Config }) as IoPageTable,
   iova: 0x40_0000_0000n,
   paddr: 0x8_4000_0000n,
@@ -47,7 +59,7 @@ export const ARM64_LARGE: Subject = { ...arm64Base, poolBytes: 256 * MiB, range:
 const v7sConfig = { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_64K, SZ_1M, SZ_16M), ias: 32, oas: 32 }
 export const V7S: Subject = {
   format: 'arm-v7s',
-  create: (allocator) => IoPageTable.createRaw(armV7s, { allocator, ...v7sConfig }) as IoPageTable,
+  create: (allocator, tlb = NOOP_FLUSH_OPS) => IoPageTable.createRaw(armV7s, { allocator, tlb, ...v7sConfig }) as IoPageTable,
   createFirst: (allocator) => IoPageTable.createRaw({ ...armV7s }, { allocator, ...v7sConfig }) as IoPageTable,
   poolBytes: 4 * MiB,
   iova: 0x1000_0000n,
@@ -60,8 +72,8 @@ export const V7S: Subject = {
 }
 
 /** A table of the subject's in a pool of its own. */
-export function newTable(subject: Subject): IoPageTable {
-  return subject.create(newPool(subject.poolBytes))
+export function newTable(subject: Subject, tlb?: TlbFlushOps): IoPageTable {
+  return subject.create(newPool(subject.poolBytes), tlb)
 }
 
 export function newPool(size: number): PtPool {

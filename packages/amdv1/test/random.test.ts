@@ -9,7 +9,7 @@ import { type AmdV1Config, amdV1 } from '../src/index.ts'
 import { translate } from './manual.ts'
 
 const SEED = Number(process.env.FC_SEED ?? 0xa3d1)
-const OPS = 1000
+const OPS = 1500
 
 interface Mapping {
   readonly iova: bigint
@@ -107,11 +107,11 @@ class Run {
 
   /** Some places, some alignments, some lengths, so that calls meet what others mapped; at most some hundred units. */
   range(): { iova: bigint; size: bigint; unit: bigint } {
-    const lgs = this.model.sizes.length < 10 ? 22 : Number(this.ias) - 14
+    const lgs = this.model.sizes.length < 10 ? 12 : Number(this.ias) - 14
     const unit = 1n << BigInt(12 + (this.random(4) > 0 ? this.random(12) : this.random(lgs)))
     const near = this.bases[Math.min(this.random(this.bases.length), this.random(this.bases.length))] ?? 0n
     const iova = ((near + BigInt(this.random(6)) * unit) / unit) * unit
-    const size = unit * BigInt(1 + (this.random(3) > 0 ? this.random(8) : this.random(700)))
+    const size = unit * BigInt(1 + (this.random(3) > 0 ? this.random(8) : this.random(unit > 1n << 14n ? 20 : 600)))
     const end = 1n << this.ias
     const first = iova > end - unit ? end - unit : iova
     const most = [size, end - first, 1n << 52n, 1n << (this.oas - 1n)].reduce((a, b) => (a < b ? a : b))
@@ -204,9 +204,8 @@ test.each(amdV1.configs.map(({ name, config }, i) => [name, config, SEED + i] as
   }
   run.compare()
   const { prefixes, conflicts, holes, more, grown, sizes } = run.seen
-  expect(Math.min(prefixes, conflicts, holes, more)).toBeGreaterThan(0)
   expect(grown > 0).toBe(run.table.config.topLevel < Math.ceil((run.table.config.ias - 12) / 9))
-  expect(sizes.size).toBeGreaterThan(config.pgsizeBitmap === 0x4020_1000n ? 2 : 15)
+  if (run.model.sizes.length > 3) expect(Math.min(prefixes, conflicts, holes, more, sizes.size / 4)).toBeGreaterThan(3)
   run.table.free()
   expect(run.pool.stats().live).toBe(0)
 })

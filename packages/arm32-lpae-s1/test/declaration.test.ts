@@ -154,3 +154,15 @@ test.each([
 ])('%o is refused and the limit named', (config, message) => {
   expect(() => arm32LpaeS1.configure(config)).toThrow(expect.objectContaining({ code: 'EINVAL', message: expect.stringMatching(message) }))
 })
+
+test('the engine, too, counts from the top of 32 bits where the parameters say so', () => {
+  const pool = new PtPool({ base: 0x8000_0000n, size: 2 ** 22 })
+  const top32: typeof arm32LpaeS1 = { ...arm32LpaeS1, params: ({ ias, oas }) => ({ ias, oas, topOf: 32 }) }
+  const table = IoPageTable.createRaw(top32, { ...BASE, ias: 30, quirks: ['ARM_TTBR1'], allocator: pool })
+  table.map(0xc000_0000n, 0x12_3456_7000n, 4096, Prot.READ)
+  expect(table.iovaToPhys(0xc000_0123n)).toBe(0x12_3456_7123n)
+  expect(table.walk(0xc000_0000n).at(-1)).toMatchObject({ type: 'leaf', iova: 0xc000_0000n })
+  for (const iova of [0xbfff_f000n, 0x1_c000_0000n, 0xffff_ffff_c000_0000n])
+    expect(() => table.iovaToPhys(iova)).toThrow(expect.objectContaining({ code: 'ERANGE' }))
+  expect(() => table.iovaToPhys(0n)).toThrow(/top of the 32-bit space/)
+})

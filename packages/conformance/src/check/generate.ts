@@ -39,8 +39,9 @@ const MOST_SLOTS = 1100
 /** What a draw does to a table in the state of the model. */
 export function operationOf(model: Model, draw: Draw): Operation {
   const { c } = model
-  const size = c.sizes[draw.size % c.sizes.length] as Size
-  const offset = placeOf(model, draw, size)
+  const met = meets(model, draw)
+  const size = met !== undefined && draw.near % 2 === 0 ? met.size : (c.sizes[draw.size % c.sizes.length] as Size)
+  const offset = placeOf(c, draw, met, size)
   if (draw.what >= UNMAPS) return draw.gather === 0 ? { op: 'sync' } : { op: 'translate', offset: offset + BigInt(draw.count * 37) }
   const gather = (['own', 'none', 'later'] as const)[draw.gather] as GatherMode
   const range = draw.what === MAPS - 1 || draw.what === UNMAPS - 1
@@ -54,14 +55,18 @@ function protOf({ prot }: Draw): Prot {
   return prot === 0 ? Prot.READ | Prot.WRITE : (PROTS[prot % PROTS.length] as Prot)
 }
 
+/** The mapping that a draw is to meet, if there is one. */
+function meets(model: Model, { near }: Draw): Mapping | undefined {
+  if (near < 12) return undefined
+  const mappings = model.mappings()
+  return mappings[(near * 5) % Math.max(mappings.length, 1)]
+}
+
 /** An aligned offset: by digits, or at a mapping, or just before or after it. */
-function placeOf(model: Model, { digits, near }: Draw, size: Size): bigint {
-  const { c } = model
+function placeOf(c: Case, { digits, near }: Draw, met: Mapping | undefined, size: Size): bigint {
   const align = BigInt(size.pgsize)
   const end = 1n << BigInt(c.geometry.ias)
-  const mappings = near > 11 ? model.mappings() : []
-  const met = mappings[near % Math.max(mappings.length, 1)] as Mapping | undefined
-  let offset = met === undefined ? byDigits(c, digits, size.depth) : met.offset + BigInt((near % 3) - 1) * align
+  let offset = met === undefined ? byDigits(c, digits, size.depth) : met.offset + BigInt([0, 0, -1, 1][near % 4] ?? 0) * align
   if (offset < 0n) offset = 0n
   if (offset >= end) offset = end - 1n
   return offset - (offset % align)

@@ -88,8 +88,8 @@ function someOf(c: Case): Size[] {
   })
 }
 
-/** Steps on two sizes: what is mapped or unmapped, where in units of that size, how many. */
-type Step = readonly [op: 'map' | 'unmap', which: 0 | 1, at: number | 'end', count: number]
+/** Steps on two sizes: what is mapped or unmapped, where in units of that size (`edge`: the last one of its first table), how many. */
+type Step = readonly [op: 'map' | 'unmap', which: 0 | 1, at: number | 'end' | 'edge', count: number]
 const CONFLICTS: readonly (readonly Step[])[] = [
   [
     ['map', 0, 1, 1],
@@ -116,6 +116,13 @@ const CONFLICTS: readonly (readonly Step[])[] = [
     ['unmap', 0, 1, 3],
   ],
   [
+    ['map', 0, 'edge', 3],
+    ['map', 1, 'edge', 1],
+    ['unmap', 0, 'edge', 2],
+    ['map', 0, 'edge', 4],
+    ['unmap', 0, 'edge', 4],
+  ],
+  [
     ['map', 0, 'end', 1],
     ['map', 1, 'end', 1],
     ['unmap', 1, 'end', 1],
@@ -129,7 +136,7 @@ function runPlan(c: Case, plan: readonly Step[], first: Size, second: Size): voi
   for (const [op, which, at, wanted] of plan) {
     const size = which === 0 ? first : second
     const span = BigInt(size.pgsize)
-    const offset = at === 'end' ? room - span : BigInt(at) * span
+    const offset = at === 'end' ? room - span : at === 'edge' ? edgeOf(c, size) : BigInt(at) * span
     if (offset < 0n) continue
     const count = Math.min(wanted, pagesFrom(c, size, offset))
     if (count < 1) continue
@@ -140,6 +147,13 @@ function runPlan(c: Case, plan: readonly Step[], first: Size, second: Size): voi
     })
   }
   session.end()
+}
+
+/** The last place of a size in the first table of its node; of the root, the last but two. */
+function edgeOf({ chain, geometry }: Case, { depth, pgsize }: Size): bigint {
+  const above = chain[depth - 1]
+  const span = BigInt(pgsize)
+  return above !== undefined && above.shift < geometry.ias ? (1n << BigInt(above.shift)) - span : (1n << BigInt(geometry.ias)) - 3n * span
 }
 
 /** Adds the calls so far to a fault. */

@@ -229,7 +229,7 @@ const results: readonly Mutant[] = [
   ),
   fault(
     'an unmap ends with its table',
-    'table/model',
+    'table/conflicts',
     engine((table) => ({
       unmapPages: (iova, pgsize, pgcount, gather) => {
         const room = (0x10_0000 - Number(iova % 0x10_0000n)) / pgsize
@@ -250,7 +250,8 @@ const results: readonly Mutant[] = [
     engine((table) => ({
       mapPages: (iova, paddr, pgsize, pgcount, prot) => {
         const runs = Number.isInteger(pgcount) && pgcount > 1
-        const carries = runs && paddr >> 32n !== (paddr + BigInt(pgsize) * BigInt(pgcount - 1)) >> 32n
+        const within = runs && paddr + BigInt(pgsize * pgcount) <= 1n << 48n
+        const carries = within && paddr >> 32n !== (paddr + BigInt(pgsize) * BigInt(pgcount - 1)) >> 32n
         if (!carries) return table.mapPages(iova, paddr, pgsize, pgcount, prot)
         let mapped = 0
         for (let i = 0; i < pgcount; i++) {
