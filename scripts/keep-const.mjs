@@ -15,6 +15,11 @@ function constants(code, changing) {
 
 /** The constants that the code assigns to, by esbuild's own warning. @param {string} code @returns {Promise<string[]>} */
 async function assigned(code) {
-  const { warnings } = await transform(code, { loader: 'js', logLevel: 'silent', logLimit: 0, logOverride: { 'assign-to-constant': 'warning' } })
+  const { warnings } = await transform(code, {
+    loader: 'js',
+    logLevel: 'silent',
+    logLimit: 0,
+    logOverride: { 'assign-to-constant': 'warning' },
+  })
   return warnings.filter(({ id }) => id === 'assign-to-constant').map(({ text }) => /"([^"]+)"/.exec(text)?.[1] ?? '')
 }
