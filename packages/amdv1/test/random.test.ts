@@ -9,7 +9,7 @@ import { type AmdV1Config, amdV1 } from '../src/index.ts'
 import { translate } from './manual.ts'
 
 const SEED = Number(process.env.FC_SEED ?? 0xa3d1)
-const OPS = 1500
+const OPS = 800
 
 interface Mapping {
   readonly iova: bigint
@@ -189,7 +189,7 @@ class Run {
   }
 }
 
-test.each(amdV1.configs.map(({ name, config }, i) => [name, config, SEED + i] as const))('%s (seed %#)', (_name, config, seed) => {
+test.each(amdV1.configs.map(({ name, config }, i) => [name, config, SEED + i] as const))('%s', (_name, config, seed) => {
   const run = new Run(config, seed)
   for (let i = 0; i < OPS; i++) {
     const op = run.random(5)

@@ -76,6 +76,8 @@ export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
   const pLo = lanes[2]!
   const pHi = lanes[3]!
   if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0 || one.attrState[prot] !== ATTR_READY) return false
+  // a typed array takes '3' for 3
+  if (typeof prot !== 'number') return false
   const table = t.cached(hi, lo)
   if (table < 0) return false
   const words = t.words

@@ -55,8 +55,14 @@ const PGSIZES = [0, 1, 4095, PAGE * 2, PAGE | BLOCK, -PAGE, Number.NaN, 2 ** 53,
 
 const PROTS: readonly unknown[] = [0, Prot.CACHE, Prot.NOEXEC | Prot.PRIV, 64, 65, -1, 1.5, Number.NaN, 2 ** 32 + 1, 3n, undefined, null]
 
-describe('mapPages returns', () => {
+/** Single pages in a table that a call before knows take a short way: the checks are the same. */
+describe.each([
+  ['mapPages', false],
+  ['mapPages in a table that is known', true],
+] as const)('%s returns', (_name, warm) => {
   const { table } = bench({}, { config: { oas: 32 } })
+  if (warm) for (const iova of [0n, 0xff_0000n]) table.map(iova, 0n, PAGE, RW)
+  const first = table.tableBytes
   const map = (iova: unknown, paddr: unknown, pgsize: unknown, count: unknown, prot: unknown): unknown => {
     const result = table.mapPages(any(iova), any(paddr), any(pgsize), any(count), any(prot))
     expect(result.error).toBeInstanceOf(IoPgtableError)
@@ -65,8 +71,14 @@ describe('mapPages returns', () => {
     expect(result.error?.message).toMatch(/^E[A-Z]+: mapPages: (iova|paddr|pgsize|pgcount|prot) .*: .+/)
     return codeOf(result.error)
   }
-  test.each(IOVAS)('iova %s', (_name, iova, code) => expect(map(iova, 0n, PAGE, 2, RW)).toEqual([code, iova]))
-  test.each(PADDRS)('paddr %s', (_name, paddr, code) => expect(map(0n, paddr, PAGE, 2, RW)).toEqual([code, paddr]))
+  test.each(IOVAS)('iova %s', (name, iova, code) => {
+    expect(map(iova, 0n, PAGE, 2, RW)).toEqual([code, iova])
+    if (name !== 'the end beyond ias') expect(map(iova, 0n, PAGE, 1, RW)).toEqual([code, iova])
+  })
+  test.each(PADDRS)('paddr %s', (name, paddr, code) => {
+    expect(map(0x1000n, paddr, PAGE, 2, RW)).toEqual([code, paddr])
+    if (name !== 'the end beyond oas') expect(map(0x1000n, paddr, PAGE, 1, RW)).toEqual([code, paddr])
+  })
   test.each(COUNTS)('pgcount %s', (count, code) => {
     const [got, value] = map(0n, 0n, PAGE, count, RW) as unknown[]
     expect(got).toBe(code)
@@ -74,18 +86,18 @@ describe('mapPages returns', () => {
     expect([count, 0n]).toContainEqual(value)
   })
   test.each(PGSIZES)('pgsize %s', (pgsize) => expect(map(0n, 0n, pgsize, 1, RW)).toEqual(['EINVAL', pgsize]))
-  test.each(PROTS)('prot %s', (prot) => expect(map(0n, 0n, PAGE, 1, prot)).toEqual(['EINVAL', prot]))
+  test.each(PROTS)('prot %s', (prot) => expect(map(0x1000n, 0n, PAGE, 1, prot)).toEqual(['EINVAL', prot]))
   test('what only looks like a prot that was used before', () => {
     expect(table.mapPages(0xf0_0000n, 0n, PAGE, 1, RW).error).toBeUndefined()
+    for (const iova of [0n, 0xf0_1000n]) for (const prot of ['3', 3n, [3]]) expect(map(iova, 0n, PAGE, 1, prot)).toEqual(['EINVAL', prot])
     expect(table.unmapPages(0xf0_0000n, BLOCK, 1)).toBe(BLOCK)
-    for (const prot of ['3', 3n, [3]]) expect(map(0n, 0n, PAGE, 1, prot)).toEqual(['EINVAL', prot])
   })
   test('a prot that the format cannot express', () => {
     expect(map(0n, 0n, PAGE, 1, Prot.READ | Prot.PRIV)).toEqual(['EINVAL', Prot.READ | Prot.PRIV])
     expect(map(0n, 0n, PAGE, 1, RW | Prot.MMIO | Prot.CACHE)).toEqual(['EINVAL', RW | Prot.MMIO | Prot.CACHE])
   })
   test('nothing of it changed the table', () => {
-    expect(table.tableBytes).toBe(256)
+    expect(table.tableBytes).toBe(first + (warm ? 0 : 128))
     expect(table.mapPages(0xff_f000n, 0xffff_f000n, PAGE, 1, RW)).toEqual({ mapped: PAGE, error: undefined })
   })
 })
@@ -104,6 +116,21 @@ test('the last byte of both address spaces can be mapped, and no byte more, with
   }
 })
 
+test('address bits that the descriptor has no place for: one page, a run that reaches them, and one that does not', () => {
+  for (const warm of [false, true]) {
+    const { table } = bench({ highest: 40 })
+    if (warm) table.map(0n, 0n, PAGE, RW)
+    for (const paddr of [1n << 41n, (1n << 51n) | 0x5000n, 3n << 41n])
+      for (const [pgsize, count] of [[PAGE, 1] as const, [PAGE, 3] as const])
+        expect(codeOf(table.mapPages(0x4000n, paddr, pgsize, count, RW).error)).toEqual(['EINVAL', paddr])
+    const paddr = (1n << 41n) - 0x2000n
+    expect(codeOf(table.mapPages(0x4000n, paddr, PAGE, 3, RW).error)).toEqual(['EINVAL', paddr])
+    expect(table.mapPages(0x4000n, paddr, PAGE, 2, RW)).toEqual({ mapped: 2 * PAGE, error: undefined })
+    expect(table.iovaToPhys(0x5fffn)).toBe((1n << 41n) - 1n)
+    expect(codeOf(table.mapPages(0x10_0000n, 1n << 41n, HUGE, 1, RW).error)).toEqual(['EINVAL', 1n << 41n])
+  }
+})
+
 test('a page that is larger than an address space lies outside of it', () => {
   const { table } = bench({}, { config: { ias: 24, oas: 16 } })
   expect(codeOf(table.mapPages(0n, 0n, HUGE, 1, RW).error)).toEqual(['ERANGE', 0n])
@@ -119,9 +146,13 @@ function refused(op: string, run: () => unknown): unknown {
 
 describe('unmapPages throws', () => {
   const { table } = bench()
+  table.map(0x1000n, 0n, PAGE, RW)
   const unmap = (iova: unknown, pgsize: unknown, count: unknown): unknown =>
     refused('unmapPages', () => table.unmapPages(any(iova), any(pgsize), any(count)))
-  test.each(IOVAS)('iova %s', (_name, iova, code) => expect(unmap(iova, PAGE, 2)).toEqual([code, iova]))
+  test.each(IOVAS)('iova %s', (name, iova, code) => {
+    expect(unmap(iova, PAGE, 2)).toEqual([code, iova])
+    if (name !== 'the end beyond ias') expect(unmap(iova, PAGE, 1)).toEqual([code, iova])
+  })
   test.each(COUNTS)('pgcount %s', (count, code) => expect(unmap(0n, PAGE, count)).toContain(code))
   test.each(PGSIZES)('pgsize %s', (pgsize) => expect(unmap(0n, pgsize, 1)).toEqual(['EINVAL', pgsize]))
 })

@@ -123,6 +123,23 @@ describe('a declaration that is wrong is told when a table is made, and takes no
     expect(make(() => ({ encodeTable: () => 0n }))).toThrow('its bits choose no child')
   })
 
+  test('entries that the low 32 bits of a descriptor do not tell apart', () => {
+    const kinds = (change: (node: LevelNode) => Partial<LevelNode>) => make(nodes((node) => ({ ...node, ...change(node) })))
+    expect(kinds(({ kinds }) => ({ kinds: kinds.slice(1) }))).toThrow('no kind is the empty one')
+    const emptyAs = (match: LevelNode['kinds'][number]['match']) =>
+      kinds((node) => ({ kinds: node.kinds.map((kind) => (kind.type === 'empty' ? { ...kind, match } : kind)) }))
+    expect(emptyAs({ mask: 1n << 40n, value: 0n })).toThrow('must be told by its low 32 bits')
+    expect(emptyAs({ mask: 4n, value: 4n })).toThrow('its empty value is not of its empty kind')
+    expect(kinds(({ kinds: [empty, leaf, ...more] }) => ({ kinds: [leaf, empty, ...more] as LevelNode['kinds'] }))).toThrow(
+      'must exclude block',
+    )
+    const table = nodes((node) => ({
+      ...node,
+      kinds: node.kinds.map((kind) => (kind.type === 'table' ? { ...kind, match: { mask: 1n << 63n, value: 1n << 63n } } : kind)),
+    }))
+    expect(make(table)).toThrow('a table must be told by its low 32 bits')
+  })
+
   test('a format function that throws', () => {
     const fail = (): never => {
       throw new Error('the format fails')

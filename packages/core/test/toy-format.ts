@@ -40,6 +40,8 @@ export interface Shape {
   readonly indexBits: number
   readonly entryBytes: 4 | 8
   readonly window: Window
+  /** Bits of the address space whose top a `top` window is. */
+  readonly spaceBits: number | undefined
   /** Separate root tables in one block. */
   readonly roots: number
   /** Levels that a new table's root leaves out: it grows by them. */
@@ -48,6 +50,8 @@ export interface Shape {
   readonly rootAlign: number | undefined
   /** Bit 0 set means empty. */
   readonly inverted: boolean
+  /** Highest descriptor bit of an address where it is less than the descriptor has. */
+  readonly highest: number | undefined
   /** Address bits 15:12 stand in descriptor bits 55:52 instead; for tables of 4 KiB. */
   readonly scattered: boolean
   /** The last level has large pages (4 equal entries) and contiguous ones (8 entries); `decode`: the contiguous ones only if somebody else wrote them. */
@@ -65,10 +69,12 @@ const SHAPE: Shape = {
   indexBits: 4,
   entryBytes: 8,
   window: 'low',
+  spaceBits: undefined,
   roots: 1,
   grows: 0,
   rootAlign: undefined,
   inverted: false,
+  highest: undefined,
   scattered: false,
   large: false,
   contiguous: 'none',
@@ -155,12 +161,13 @@ function hasSize(node: LevelNode, pgsize: number): boolean {
 }
 
 function geometryOf(shape: Shape, ias: number, oas: number): Geometry {
-  const { grows, roots, window, entryBytes, tablesBelow = entryBytes === 4 ? 2n ** 32n : undefined } = shape
+  const { grows, roots, window, spaceBits, entryBytes, tablesBelow = entryBytes === 4 ? 2n ** 32n : undefined } = shape
   return {
     nodes: nodesOf(shape, ias),
     top: `L${1 + grows}`,
     ...(grows > 0 && { growsTo: 'L1' }),
     ...(roots > 1 && { roots }),
+    ...(spaceBits !== undefined && { spaceBits }),
     ...(tablesBelow !== undefined && { tablesBelow }),
     ias,
     oas,
@@ -231,8 +238,8 @@ function pageSizesOf({ large, contiguous }: Shape): LeafSize[] {
   return sizes
 }
 
-function addressOf({ entryBytes, scattered }: Shape, low: number): readonly Piece[] {
-  const high = entryBytes === 8 ? 51 : 31
+function addressOf({ entryBytes, scattered, highest }: Shape, low: number): readonly Piece[] {
+  const high = highest ?? (entryBytes === 8 ? 51 : 31)
   if (!scattered || low > 12) return [[high, low, low]]
   return [
     [high, 16, 16],

@@ -7,11 +7,15 @@ const TOP = 2n ** 64n
 const SIZE = 2n ** 24n
 
 /** First and last address of each part of the window, for 24 bits. */
-const WINDOWS: [Window, (readonly [bigint, bigint])[]][] = [
-  ['low', [[0n, SIZE - 1n]]],
-  ['top', [[TOP - SIZE, TOP - 1n]]],
+const WINDOWS: [Window, number | undefined, (readonly [bigint, bigint])[]][] = [
+  ['low', undefined, [[0n, SIZE - 1n]]],
+  ['top', undefined, [[TOP - SIZE, TOP - 1n]]],
+  // of a space of fewer bits, as 32-bit hardware has it
+  ['top', 32, [[2n ** 32n - SIZE, 2n ** 32n - 1n]]],
+  ['top', 40, [[2n ** 40n - SIZE, 2n ** 40n - 1n]]],
   [
     'sign-extended',
+    undefined,
     [
       [0n, SIZE / 2n - 1n],
       [TOP - SIZE / 2n, TOP - 1n],
@@ -19,19 +23,32 @@ const WINDOWS: [Window, (readonly [bigint, bigint])[]][] = [
   ],
 ]
 
-describe.each(WINDOWS)('%s', (window, parts) => {
+describe.each(WINDOWS)('%s of %s bits', (window, spaceBits, parts) => {
   const inside = (iova: bigint): boolean => parts.some(([first, last]) => iova >= first && iova <= last)
   /** Both sides of every border that any window has, or that a confusion of them would have. */
-  const borders = [0n, SIZE / 2n, SIZE, 2n ** 32n, 2n ** 63n, TOP - 2n ** 32n, TOP - SIZE, TOP - SIZE / 2n, TOP]
+  const borders = [
+    0n,
+    SIZE / 2n,
+    SIZE,
+    2n ** 32n - SIZE,
+    2n ** 32n,
+    2n ** 40n - SIZE,
+    2n ** 40n,
+    2n ** 63n,
+    TOP - 2n ** 32n,
+    TOP - SIZE,
+    TOP - SIZE / 2n,
+    TOP,
+  ]
   const pages = borders.flatMap((border) => [border - 0x1000n, border]).filter((iova) => iova >= 0n && iova < TOP)
 
   test('inputRanges says the same', () => {
-    const { table } = bench({ window })
+    const { table } = bench({ window, spaceBits })
     expect(inputRanges(table.geometry).map(({ first, last }) => [first, last])).toEqual(parts)
   })
 
   test('both sides of every border', () => {
-    const b = bench({ window })
+    const b = bench({ window, spaceBits })
     for (const iova of pages) {
       const { error, mapped } = b.table.mapPages(iova, 0x5000_0000n + (iova % SIZE), PAGE, 1, RW)
       expect([iova, mapped, codeOf(error)]).toEqual(inside(iova) ? [iova, PAGE, undefined] : [iova, 0, ['ERANGE', iova]])
@@ -57,7 +74,7 @@ describe.each(WINDOWS)('%s', (window, parts) => {
 
   test('runs may reach the end of a part, and no byte beyond', () => {
     for (const [first, last] of parts) {
-      const b = bench({ window })
+      const b = bench({ window, spaceBits })
       const pgcount = Number(last - first + 1n) / PAGE
       expect(codeOf(b.table.mapPages(first, 0n, PAGE, pgcount + 1, RW).error)).toEqual(['ERANGE', first])
       expect(codeOf(b.table.mapPages(last - 0xfffn, 0n, PAGE, 2, RW).error)).toEqual(['ERANGE', last - 0xfffn])
@@ -72,7 +89,7 @@ describe.each(WINDOWS)('%s', (window, parts) => {
   })
 
   test('walks and their range limits speak of the addresses of the window', () => {
-    const { table } = bench({ window })
+    const { table } = bench({ window, spaceBits })
     for (const [first, last] of parts) {
       table.mapPages(first, 0n, PAGE, 1, RW)
       table.mapPages(last - 0xfffn, 0n, PAGE, 1, RW)
@@ -93,7 +110,7 @@ describe.each(WINDOWS)('%s', (window, parts) => {
 
   test('flush events have the addresses of the caller', () => {
     for (const [first] of parts) {
-      const b = bench({ window })
+      const b = bench({ window, spaceBits })
       b.table.mapPages(first, 0n, PAGE, 16, RW)
       b.table.unmap(first, 16 * PAGE)
       expect(b.log).toEqual([`walk ${first.toString(16)} 10000 1000`, `pages ${first.toString(16)} 10000 x1`, 'sync'])
