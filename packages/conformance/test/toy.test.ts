@@ -3,4 +3,4 @@ import { test } from 'vitest'
 import { checkFormat } from '../src/index.ts'
 import { toy } from '../src/toy.ts'
 
-checkFormat({ test, format: toy })
+checkFormat({ test, format: toy, module: new URL('../dist/toy.js', import.meta.url) })

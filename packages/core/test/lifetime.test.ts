@@ -67,6 +67,17 @@ describe('createRaw', () => {
       expect(thrownBy(() => IoPageTable.createRaw(toy(), { allocator, ...REQUEST })).code).toBe('EINVAL')
   })
 
+  test('a hook that throws when the root is told leaves nothing behind', () => {
+    const sync = (): never => {
+      throw new Error('memory failed')
+    }
+    for (const shape of [{}, { inverted: true }]) {
+      const pool = newPool({}, { sync })
+      expect(() => IoPageTable.createRaw(toy(shape), { allocator: pool, ...REQUEST })).toThrow('memory failed')
+      expect(pool.stats().live).toBe(0)
+    }
+  })
+
   test('what the format refuses leaves the pool as it was', () => {
     const pool = newPool()
     const wrong = [{ pgsizeBitmap: 0n }, { ias: -1 }, { ias: 11 }, { oas: 0 }, { quirks: ['ARM_NS'] }, { cpuPageSize: 3000 }] as object[]

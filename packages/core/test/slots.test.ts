@@ -1,5 +1,5 @@
 /** Mappings of several entries: equal ones (large pages), and ones that each have an address (contiguous). */
-import { Prot } from '@io-pgtable/core'
+import { IotlbGather, Prot } from '@io-pgtable/core'
 import { describe, expect, test } from 'vitest'
 import { type Bench, BLOCK, bench, codeOf, device, expectNoLeak, expectSound, leavesOf, PAGE, RW } from './helpers.ts'
 import type { Shape } from './toy-format.ts'
@@ -49,6 +49,14 @@ describe.each([
     expect(leavesOf(b.table)).toHaveLength(5)
     expect(b.table.unmapPages(0n, BLOCK, 2)).toBe(2 * BLOCK)
     expectNoLeak(b)
+  })
+
+  test('a gather that notes the range itself counts entries', () => {
+    const b = bench(shape, { tlb: { addPages: undefined as never } })
+    b.table.mapPages(0x4000n, 0n, LARGE, 2, RW)
+    const gather = new IotlbGather()
+    expect(b.table.unmapPages(0x4000n, LARGE, 2, gather)).toBe(2 * LARGE)
+    expect([gather.first, gather.last, gather.granule]).toEqual([0x4000n, 0xbfffn, PAGE])
   })
 
   test('an unmap of large pages takes small ones that fill their place, up to a hole in it', () => {
