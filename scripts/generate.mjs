@@ -1,11 +1,16 @@
-// Rewrites what is generated in the texts: in the README the tables of packages and formats, from the package.json files; in
-// docs/adding-a-format.md the listings, from the files of the template that `npm run new-format` copies.
+// Rewrites what is generated in the texts: in the README the tables of packages and formats, from the package.json files and the formats'
+// declarations; in docs/adding-a-format.md the listings, from the files of the template that `npm run new-format` copies.
 // With --check it changes nothing and fails when something is out of date.
 import { readFileSync, writeFileSync } from 'node:fs'
+import { COLUMNS, formatRows } from './formats.mjs'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const BEGIN = '<!-- packages:begin -->'
 const END = '<!-- packages:end -->'
+/** What the table of formats means. */
+const NOTE = `Levels, sizes and bits are those of the configurations that a format declares for its tests; address bits are the most, input → output.
+All formats pass the conformance kit in each of these. Vector files were recorded from Linux; a dump is memory that a real kernel left, whose
+tables are decoded.`
 /** The marker of a listing, the fence after it, and what the fence holds. */
 const LISTING = /(<!-- listing: (\S+) -->\n+```[^\n]*\n)(?:.*?\n)??(?=```\n)/gs
 
@@ -15,33 +20,32 @@ function table(head, rows) {
   return [line(head), `|${head.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n')
 }
 
-function block() {
+async function block() {
   const link = (/** @type {import('./workspace.mjs').Package} */ { folder, manifest }) => `[\`${manifest.name}\`](${folder})`
   const published = packagesIn('packages').filter(({ manifest }) => !manifest.private)
   const formats = published.filter(({ manifest }) => manifest.ioPgtable)
   const others = published.filter(({ manifest }) => !manifest.ioPgtable)
   return [
     BEGIN,
-    '<!-- made by scripts/generate.mjs from the package.json files -->',
+    "<!-- made by scripts/generate.mjs from the package.json files and the formats' declarations -->",
     table(
       ['package', 'what it is'],
       others.map((p) => [link(p), p.manifest.description]),
     ),
     '',
-    table(
-      ['format', 'package'],
-      formats.map((p) => [p.manifest.ioPgtable?.title ?? '', link(p)]),
-    ),
+    table(COLUMNS, await formatRows(formats)),
+    '',
+    NOTE,
     END,
   ].join('\n')
 }
 
 /** @param {string} text */
-function withTables(text) {
+async function withTables(text) {
   const begin = text.indexOf(BEGIN)
   const end = text.indexOf(END)
   if (begin < 0 || end < begin) throw new Error(`README.md has no block from ${BEGIN} to ${END}`)
-  return text.slice(0, begin) + block() + text.slice(end + END.length)
+  return text.slice(0, begin) + (await block()) + text.slice(end + END.length)
 }
 
 /** @param {string} text */
@@ -52,7 +56,7 @@ function withListings(text) {
 const check = process.argv.includes('--check')
 for (const [file, update] of Object.entries({ 'README.md': withTables, 'docs/adding-a-format.md': withListings })) {
   const before = readFileSync(ROOT + file, 'utf8')
-  const after = update(before)
+  const after = await update(before)
   if (after === before) continue
   if (check) {
     process.stderr.write(`${file}: generated parts are out of date: run \`node scripts/generate.mjs\`\n`)

@@ -1,5 +1,5 @@
 /** Comparing what was found with what somebody else expects: row by row, column by column, nothing left out on either side. */
-import type { Comparison, Difference } from './report.ts'
+import type { Check, Comparison, Difference } from './report.ts'
 
 /** A row of values; the first is its key. */
 export type Row = readonly (string | number)[]
@@ -44,6 +44,14 @@ export function unexpected(count: number): Comparison {
 /** Whether two sides agree, and on something. */
 export function agrees(comparison: Comparison): boolean {
   return comparison.differing === 0 && comparison.identical === comparison.expected && comparison.expected > 0
+}
+
+/** The check that all of several comparisons agree, and on something; one of them alone may have nothing on either side. */
+export function agreement(name: string, comparisons: readonly Comparison[]): Check {
+  const identical = comparisons.reduce((sum, comparison) => sum + comparison.identical, 0)
+  const expected = comparisons.reduce((sum, comparison) => sum + comparison.expected, 0)
+  const ok = expected > 0 && comparisons.every((one) => one.differing === 0 && one.identical === one.expected)
+  return { name, ok, detail: `${identical.toLocaleString('en-US')} of ${expected.toLocaleString('en-US')}` }
 }
 
 /** Compares named facts; a name that one side lacks differs. */

@@ -4,9 +4,11 @@ import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { pgsizeBitmap, SZ_1G, SZ_1M, SZ_2M, SZ_4K, SZ_16M, SZ_64K } from '@io-pgtable/core'
 import { driveGpu } from './driver.ts'
 import type { Dumps } from './dumps.ts'
-import { readCpu } from './kernel-cpu.ts'
+import { readAarch64 } from './kernel-aarch64.ts'
+import { readArmv7 } from './kernel-armv7.ts'
 import { readSmmu } from './kernel-smmu.ts'
-import type { CpuReport, DemoReport, DriverReport, SmmuReport } from './report.ts'
+import { readVtd } from './kernel-vtd.ts'
+import type { DemoReport } from './report.ts'
 
 /**
  * Runs everything.
@@ -17,23 +19,35 @@ export function runDemo(dumps: Dumps): DemoReport {
     driveGpu(arm64LpaeS1, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G), ias: 48, oas: 48 }),
     driveGpu(armV7s, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_64K, SZ_1M, SZ_16M), ias: 32, oas: 32 }),
   ]
-  const smmuv3 = readSmmu(dumps.smmuv3)
-  const armv7 = readCpu(dumps.armv7)
-  const totals = totalsOf(driver, smmuv3, armv7)
-  return { ok: totals.passed === totals.checks, totals, driver, smmuv3, armv7 }
+  const parts: Parts = {
+    driver,
+    smmuv3: readSmmu(dumps.smmuv3),
+    armv7: readArmv7(dumps.armv7),
+    aarch64: readAarch64(dumps.aarch64),
+    vtd: readVtd(dumps.vtd),
+  }
+  const totals = totalsOf(parts)
+  return { ok: totals.passed === totals.checks, totals, ...parts }
 }
 
-function totalsOf(driver: readonly DriverReport[], smmuv3: SmmuReport, armv7: CpuReport): DemoReport['totals'] {
-  const checks = [...driver, smmuv3, armv7].flatMap((part) => part.checks)
-  const perStream = smmuv3.streams.flatMap(({ facts, mappings, rebuilt }) => [facts, mappings, rebuilt, rebuilt.registers])
-  const comparisons = [...perStream, ...armv7.roots.map(({ mappings }) => mappings)]
+type Parts = Omit<DemoReport, 'ok' | 'totals'>
+
+function totalsOf({ driver, smmuv3, armv7, aarch64, vtd }: Parts): DemoReport['totals'] {
+  const images = [smmuv3, armv7, aarch64, vtd]
+  const checks = [...driver, ...images].flatMap((part) => part.checks)
+  const roots = [...armv7.roots, ...aarch64.roots]
+  const comparisons = [
+    ...smmuv3.streams.flatMap(({ facts, mappings, rebuilt }) => [facts, mappings, rebuilt, rebuilt.registers]),
+    ...roots.map(({ mappings }) => mappings),
+    ...vtd.streams.flatMap(({ facts, mappings }) => [facts, mappings]),
+  ]
   return {
-    streams: smmuv3.streams.length,
+    streams: smmuv3.streams.length + vtd.streams.length,
     leaves: sum(smmuv3.streams.map(({ leaves }) => leaves)),
     identical: sum(smmuv3.streams.map(({ rebuilt }) => rebuilt.identical)),
-    cpuMappings: sum(armv7.roots.map(({ leaves }) => leaves)),
+    mappings: sum([...smmuv3.streams, ...roots, ...vtd.streams].map(({ leaves }) => leaves)),
     differences: sum(comparisons.map(({ differing }) => differing)),
-    findings: smmuv3.findings.length + armv7.findings.length,
+    findings: sum(images.map(({ findings }) => findings.length)),
     leakedBytes: sum([...driver, smmuv3].map(({ leakedBytes }) => leakedBytes)),
     checks: checks.length,
     passed: checks.filter(({ ok }) => ok).length,

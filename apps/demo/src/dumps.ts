@@ -13,11 +13,18 @@ export interface Dump {
 export interface Dumps {
   readonly smmuv3: Dump
   readonly armv7: Dump
+  readonly aarch64: Dump
+  readonly vtd: Dump
 }
 
-/** Reads both images from the app's folder `dumps`. */
+/** Reads the images from the app's folder `dumps`. */
 export function readDumps(): Dumps {
-  return { smmuv3: readDump('linux-smmuv3'), armv7: readDump('linux-armv7') }
+  return {
+    smmuv3: readDump('linux-smmuv3'),
+    armv7: readDump('linux-armv7'),
+    aarch64: readDump('linux-aarch64-4k'),
+    vtd: readDump('linux-vtd'),
+  }
 }
 
 /** The sources are in src/, the bundle is in dist/: the images are beside both. */

@@ -1,49 +1,59 @@
-/** Part (b), ARMv7: the short-descriptor tables of a process and of the kernel, as the CPU walks them, compared with what is expected. */
-import { armV7s, explainLeaf } from '@io-pgtable/arm-v7s'
-import { fieldValue, hex, slotBytes } from '@io-pgtable/core'
-import { agrees, compareRows, type Row } from './compare.ts'
+/** Part (b), CPUs: the tables of a process and of the kernel, from the registers on, compared with what is expected. Any CPU's format. */
+import { type AnyFmt, type FoundRoot, slotBytes } from '@io-pgtable/core'
+import { agreement, compareRows, type Row } from './compare.ts'
 import type { Dump } from './dumps.ts'
 import { readElfCore } from './elf.ts'
 import { asObject, asRegister, asRows, imageOf, type JsonObject, parseObject } from './expected.ts'
 import type { AttributeGroup, Check, CpuReport, Finding, RootReport } from './report.ts'
 import { attributeBits, type Mapping, rangeOf, type Walked, walkRoot } from './tables.ts'
 
-/** The expected columns; those after the descriptor are fields: a page's domain is that of the table descriptor above it. */
-const COLUMNS = ['va', 'pa', 'size', 'kind', 'descriptor', 'domain', 'apx(AP2)', 'ap(AP1:0)', 'xn', 'tex', 'c', 'b', 's', 'ng']
-const FIELDS = ['Domain', 'AP[2]', 'AP[1:0]', 'XN', 'TEX', 'C', 'B', 'S', 'nG']
-/** The file's words for the manual's. */
-const KINDS: Readonly<Record<string, string>> = {
-  'Small page': 'small',
-  'Large page': 'large',
-  Section: 'section',
-  Supersection: 'supersection',
+/** What is particular to one kind of CPU: `R` names its registers, `X` is a root that it finds in them. */
+export interface Cpu<R extends string, X extends FoundRoot<unknown, unknown>> {
+  readonly format: AnyFmt
+  /** The registers by the names that the file gives them. */
+  readonly registers: Readonly<Record<R, string>>
+  /** The columns that the file must have. */
+  readonly columns: readonly string[]
+  /** @throws `EINVAL` for registers that no CPU accepts */
+  roots(registers: Readonly<Record<R, bigint>>): readonly X[]
+  /** The expected rows, one for each mapping, where the file has fewer. @throws `EBADMSG` */
+  unfold?(rows: readonly Row[]): readonly Row[]
+  /** A mapping in the file's columns. */
+  row(mapping: Mapping): Row
+  /** What a group of mappings is shown as. */
+  words(mapping: Mapping, found: X): Pick<AttributeGroup, 'kind' | 'domain' | 'access' | 'memory'>
+  notes?(found: X, registers: Readonly<Record<R, bigint>>): readonly string[]
 }
-/** The registers by the manual's names; with TEX remap MAIR0 and MAIR1 are PRRR and NMRR (DDI 0406C, B4.1). */
-const REGISTERS = { ttbr0: 'TTBR0', ttbr1: 'TTBR1', ttbcr: 'TTBCR', sctlr: 'SCTLR', dacr: 'DACR', prrr: 'MAIR0', nmrr: 'MAIR1' } as const
 
 /**
- * Reads both roots of an image.
+ * Reads the roots of an image. The file gives the registers; everything else of it is only compared with.
  * @throws `EBADMSG` for a bad file, `EINVAL` for registers that no CPU accepts
  */
-export function readCpu(dump: Dump): CpuReport {
+export function readCpu<R extends string, X extends FoundRoot<unknown, unknown>>(cpu: Cpu<R, X>, dump: Dump): CpuReport {
   const file = parseObject(dump.expected)
   const image = readElfCore(dump.memory)
   const values = asObject(file.registers, 'registers')
-  const named = Object.entries(REGISTERS).map(([ours, theirs]) => [ours, asRegister(values[theirs], theirs)])
-  const registers = Object.fromEntries(named) as Record<keyof typeof REGISTERS, bigint>
+  const named = Object.entries<string>(cpu.registers).map(([ours, theirs]) => [ours, asRegister(values[theirs], theirs)])
+  const registers = Object.fromEntries(named) as Record<R, bigint>
   const findings: Finding[] = []
-  const roots = armV7s.rootsFromRegs(registers).map((found): RootReport => {
-    const walked = walkRoot(armV7s, found, image.read)
+  const roots = cpu.roots(registers).map((found): RootReport => {
+    const walked = walkRoot(cpu.format, found, image.read)
     findings.push(...walked.findings.map((finding) => ({ ...finding, place: `${found.name}, ${finding.place}` })))
-    return rootReport(found, registers, walked, asRows(file[`${found.name}Mappings`], COLUMNS, file))
+    const expected = asRows(file[`${found.name}Mappings`], cpu.columns, file)
+    const notes = cpu.notes?.(found, registers) ?? []
+    return rootReport(cpu, found, walked, cpu.unfold?.(expected) ?? expected, notes)
   })
   const report = { image: imageOf(dump.name, file, image), registers, roots, findings }
   return { ...report, checks: checksOf(report, file) }
 }
 
-type Root = ReturnType<typeof armV7s.rootsFromRegs>[number]
-
-function rootReport(found: Root, registers: Readonly<Record<'ttbcr', bigint>>, walked: Walked, expected: readonly Row[]): RootReport {
+function rootReport<X extends FoundRoot<unknown, unknown>>(
+  cpu: Cpu<string, X>,
+  found: X,
+  walked: Walked,
+  expected: readonly Row[],
+  notes: readonly string[],
+): RootReport {
   return {
     name: found.name,
     root: found.roots[0] ?? 0n,
@@ -52,34 +62,24 @@ function rootReport(found: Root, registers: Readonly<Record<'ttbcr', bigint>>, w
     leaves: walked.mappings.length,
     tables: walked.tables.length,
     ranges: walked.runs.map(rangeOf),
-    attributes: attributesOf(walked.mappings, found.context),
-    notes: [...walked.notes, ...unusedRoot(found, registers)],
-    mappings: compareRows(COLUMNS, expected, walked.mappings.map(rowOf)),
+    attributes: attributesOf(walked.mappings, (mapping) => cpu.words(mapping, found)),
+    notes: [...walked.notes, ...notes],
+    mappings: compareRows(cpu.columns, expected, walked.mappings.map(cpu.row)),
   }
 }
 
-function rowOf({ leaf, path }: Mapping): Row {
-  const entries = [leaf, ...path]
-  const fields = FIELDS.map(
-    (name) => entries.map((entry) => fieldValue(entry.kind, entry.raw, name)).find((value) => value !== undefined) ?? 'none',
-  )
-  return [hex(leaf.iova), hex(leaf.paddr), slotBytes(leaf.node), KINDS[leaf.kind.name] ?? leaf.kind.name, hex(leaf.raw), ...fields]
-}
-
-/** With TTBCR.N = 0 no address is translated by TTBR1 (DDI 0406C, B3.5.4): an operating system may keep its own root in it. */
-function unusedRoot({ name }: Root, { ttbcr }: Readonly<Record<'ttbcr', bigint>>): string[] {
-  return name === 'ttbr1' && (ttbcr & 7n) === 0n ? ['TTBCR.N is 0: the CPU walks TTBR0 for every address'] : []
-}
-
-/** Groups mappings by their attributes, the most frequent first. */
-function attributesOf(mappings: readonly Mapping[], context: Root['context']): AttributeGroup[] {
+/** Groups mappings that read the same, the most frequent first. */
+function attributesOf(mappings: readonly Mapping[], wordsOf: (mapping: Mapping) => ReturnType<Cpu<string, never>['words']>) {
+  const known = new Map<string, ReturnType<typeof wordsOf>>()
   const groups = new Map<string, AttributeGroup>()
-  for (const { leaf, path } of mappings) {
-    const domain = [leaf, ...path].map((entry) => fieldValue(entry.kind, entry.raw, 'Domain')).find((value) => value !== undefined)
-    const key = `${leaf.kind.name} ${attributeBits(leaf)} ${domain}`
+  for (const mapping of mappings) {
+    const { leaf, path } = mapping
+    const bits = [leaf, ...path].map((entry) => `${entry.kind.name} ${attributeBits(entry)}`).join()
+    const words = known.get(bits) ?? wordsOf(mapping)
+    known.set(bits, words)
+    const key = JSON.stringify(words)
     const { leaves, bytes } = groups.get(key) ?? { leaves: 0, bytes: 0 }
-    const words = explainLeaf(leaf.raw, leaf.kind, context, domain)
-    groups.set(key, { kind: leaf.kind.name, domain, ...words, leaves: leaves + 1, bytes: bytes + slotBytes(leaf.node) })
+    groups.set(key, { ...words, leaves: leaves + 1, bytes: bytes + slotBytes(leaf.node) })
   }
   return [...groups.values()].sort((a, b) => b.leaves - a.leaves)
 }
@@ -88,11 +88,7 @@ function checksOf({ roots, findings }: Omit<CpuReport, 'checks'>, file: JsonObje
   const wanted = Object.keys(file).filter((key) => key.endsWith('Mappings')).length
   return [
     { name: 'roots found in the registers', ok: roots.length === wanted, detail: `${roots.length} of ${wanted}` },
-    ...roots.map(({ name, mappings }) => ({
-      name: `mappings of ${name.toUpperCase()} as expected, in all columns`,
-      ok: agrees(mappings),
-      detail: `${mappings.identical.toLocaleString('en-US')} of ${mappings.expected.toLocaleString('en-US')}`,
-    })),
+    ...roots.map(({ name, mappings }) => agreement(`mappings of ${name.toUpperCase()} as expected, in all columns`, [mappings])),
     { name: 'nothing unknown or invalid on the way', ok: findings.length === 0, detail: `${findings.length} findings` },
   ]
 }

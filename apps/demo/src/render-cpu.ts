@@ -1,4 +1,4 @@
-/** Part (b), ARMv7, as text. */
+/** Part (b), CPUs, as text. */
 import { caption, mark, type RenderOptions, ratio, renderNotes, renderProblems, renderRanges } from './render.ts'
 import { renderImage } from './render-smmu.ts'
 import type { CpuReport, Range, RootReport } from './report.ts'
@@ -47,14 +47,15 @@ function short(words: string): string {
 }
 
 function renderAttributes({ attributes }: RootReport, { dim }: Colors): string[] {
-  const header = ['mappings', 'bytes', 'kind', 'domain', 'access', 'memory'].map(dim)
+  const domains = attributes.some(({ domain }) => domain !== undefined)
+  const header = ['mappings', 'bytes', 'kind', ...(domains ? ['domain'] : []), 'access', 'memory'].map(dim)
   const rows = attributes.map((group) => [
     count(group.leaves),
     bytes(group.bytes),
     group.kind.toLowerCase(),
-    String(group.domain ?? ''),
+    ...(domains ? [String(group.domain ?? '')] : []),
     short(group.access),
     short(group.memory),
   ])
-  return ['', ...columns([header, ...rows], [0, 1, 3])]
+  return ['', ...columns([header, ...rows], domains ? [0, 1, 3] : [0, 1])]
 }

@@ -3,6 +3,7 @@
 import { renderCpu } from './render-cpu.ts'
 import { renderDriver } from './render-driver.ts'
 import { renderSmmu } from './render-smmu.ts'
+import { renderVtd } from './render-vtd.ts'
 import type { Check, Comparison, DemoReport, Finding, Range } from './report.ts'
 import { bytes, type Colors, columns, count, padHex, plural } from './text.ts'
 
@@ -24,6 +25,8 @@ export function renderDemo(report: DemoReport, options: RenderOptions): string {
     })),
     { title: "A real kernel's tables: SMMUv3", lines: renderSmmu(report.smmuv3, options), checks: report.smmuv3.checks },
     { title: "A real kernel's tables: ARMv7 CPU", lines: renderCpu(report.armv7, options), checks: report.armv7.checks },
+    { title: "A real kernel's tables: AArch64 CPU", lines: renderCpu(report.aarch64, options), checks: report.aarch64.checks },
+    { title: "A real kernel's tables: VT-d", lines: renderVtd(report.vtd, options), checks: report.vtd.checks },
   ]
   const sections = parts.flatMap(({ title, lines }, i) => ['', heading(`${i + 1}  ${title}`, colors), ...lines])
   const summary = ['', heading('Summary', colors), ...parts.flatMap(({ title, checks }) => [`  ${title}`, ...renderChecks(checks, colors)])]
@@ -50,8 +53,8 @@ function renderChecks(checks: readonly Check[], colors: Colors): string[] {
 function verdict({ ok, totals }: DemoReport, colors: Colors): string {
   const facts = [
     `${totals.passed} of ${totals.checks} checks`,
-    plural(totals.streams, 'stream'),
-    `${count(totals.identical)} of ${count(totals.leaves)} leaf descriptors bit-identical`,
+    plural(totals.mappings, 'mapping'),
+    `${count(totals.identical)} of ${count(totals.leaves)} descriptors bit-identical`,
     plural(totals.differences, 'difference'),
     `${bytes(totals.leakedBytes)} leaked`,
   ]
@@ -72,7 +75,7 @@ export function renderRanges(
 ): string[] {
   const shown = ranges.slice(0, most)
   const rows = shown.map((range) => [
-    `${padHex(range.first, 8)}–${padHex(range.last, 8)}`,
+    `${padHex(range.first, 8)}–${lastOf(range)}`,
     `→ ${padHex(range.paddr, 8)}`,
     `${count(range.pgcount)} × ${bytes(range.pgsize)}`,
     range.prot.join(' '),
@@ -80,6 +83,12 @@ export function renderRanges(
   ])
   const more = ranges.length - shown.length
   return [...columns(rows, [2]), ...(more > 0 ? [colors.dim(`    … and ${plural(more, 'more range')} (--all shows every one)`)] : [])]
+}
+
+/** Of a long address the part that may differ. */
+function lastOf({ first, last }: Range): string {
+  const long = first >> 48n !== 0n && first >> 32n === last >> 32n
+  return long ? `…${padHex(BigInt.asUintN(32, last), 8).slice(2)}` : padHex(last, 8)
 }
 
 /** What is wrong, if anything: findings, and the first differences of each comparison. */

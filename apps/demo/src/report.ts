@@ -199,17 +199,51 @@ export interface CpuReport {
   readonly checks: readonly Check[]
 }
 
+/** A stream of a VT-d unit: found, walked, compared. */
+export interface VtdStreamReport {
+  readonly sid: number
+  readonly contextAddress: bigint
+  readonly domain: number
+  readonly root: bigint
+  readonly levels: number
+  readonly inputBits: number
+  readonly leaves: number
+  readonly tables: number
+  readonly ranges: readonly Range[]
+  /** What is worth knowing and changes no translation. */
+  readonly notes: readonly string[]
+  readonly facts: Comparison
+  readonly mappings: Comparison
+}
+
+export interface VtdReport {
+  readonly image: ImageReport
+  readonly registers: Readonly<Record<string, bigint>>
+  readonly root: bigint
+  /** Present root entries, and present context entries by what they do. */
+  readonly buses: number
+  readonly entries: Readonly<Record<string, number>>
+  readonly streams: readonly VtdStreamReport[]
+  readonly expectedStreams: number
+  readonly findings: readonly Finding[]
+  readonly checks: readonly Check[]
+}
+
 export interface DemoReport {
   readonly ok: boolean
   readonly driver: readonly DriverReport[]
   readonly smmuv3: SmmuReport
   readonly armv7: CpuReport
+  readonly aarch64: CpuReport
+  readonly vtd: VtdReport
   /** Counts over all parts. */
   readonly totals: {
     readonly streams: number
+    /** Leaves of the streams that are rebuilt, and those that came out the same. */
     readonly leaves: number
     readonly identical: number
-    readonly cpuMappings: number
+    /** Mappings of all images. */
+    readonly mappings: number
     readonly differences: number
     readonly findings: number
     readonly leakedBytes: number

@@ -1,11 +1,12 @@
 /**
  * From an SMMUv3's registers to the tables of every stream: Arm System Memory Management Unit Architecture Specification, SMMU
  * architecture version 3 (IHI 0070), 3.3.1 (stream table lookup), chapter 5 (data structures) and the registers of chapter 6.
- * Structures are read as one wide number, so that a field has the bit numbers that the manual gives it. Nothing read is trusted.
+ * Nothing read is trusted.
  */
 import type { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { extract, type HardwareOf, hex, IoPgtableError, type Piece, type ReadMemory } from '@io-pgtable/core'
 import type { Finding } from './report.ts'
+import { type Structure, structures, wideNumber } from './structures.ts'
 
 /** The registers that say where the stream table is, as the hardware holds them. */
 export interface SmmuRegisters {
@@ -78,6 +79,7 @@ const CD: Readonly<Record<CdField, readonly Piece[]>> = {
   OR0: [[11, 10, 0]],
   SH0: [[13, 12, 0]],
   EPD0: [[14, 14, 0]],
+  TG1: [[23, 22, 0]],
   EPD1: [[30, 30, 0]],
   V: [[31, 31, 0]],
   IPS: [[34, 32, 0]],
@@ -85,17 +87,34 @@ const CD: Readonly<Record<CdField, readonly Piece[]>> = {
   ASID: [[63, 48, 0]],
   TTB0: [[115, 68, 4]],
   TTB1: [[179, 132, 4]],
+  DS: [[186, 186, 0]],
   MAIR: [[255, 192, 0]],
 }
 
-type CdField = 'T0SZ' | 'TG0' | 'IR0' | 'OR0' | 'SH0' | 'EPD0' | 'EPD1' | 'V' | 'IPS' | 'AA64' | 'ASID' | 'TTB0' | 'TTB1' | 'MAIR'
+type CdField =
+  | 'T0SZ'
+  | 'TG0'
+  | 'IR0'
+  | 'OR0'
+  | 'SH0'
+  | 'EPD0'
+  | 'TG1'
+  | 'EPD1'
+  | 'V'
+  | 'IPS'
+  | 'AA64'
+  | 'ASID'
+  | 'TTB0'
+  | 'TTB1'
+  | 'DS'
+  | 'MAIR'
 
 /** A context descriptor's fields. Addresses are addresses, everything else is the raw value. */
 export type ContextDescriptor = Readonly<Record<CdField, bigint>>
 
 /**
  * The context descriptor's translation controls in the places that they have in TCR_EL1 (Arm ARM, D24.2): T0SZ, EPD0, IRGN0, ORGN0,
- * SH0, TG0, the same for TTB1, IPS, TBI0, TBI1, HA, HD.
+ * SH0, TG0, the same for TTB1, IPS, TBI0, TBI1, HA, HD, DS.
  */
 const TCR: readonly Piece[] = [
   [5, 0, 0],
@@ -110,6 +129,7 @@ const TCR: readonly Piece[] = [
   [39, 38, 37],
   [43, 43, 39],
   [42, 42, 40],
+  [186, 186, 59],
 ]
 
 /**
@@ -202,6 +222,8 @@ class Scanner implements Scan {
       const fields = Object.fromEntries(Object.entries(CD).map(([name, pieces]) => [name, extract(cd, pieces)])) as ContextDescriptor
       if (fields.V === 0n) this.#finding(place, 'the context descriptor is not valid (CD.V)', cd)
       else if (fields.AA64 === 0n) this.#finding(place, 'AArch32 tables are not read by this demo (CD.AA64)', cd)
+      else if (isBeyond(fields))
+        this.#finding(place, 'a table is beyond the 48 bits that IPS, DS and the granule allow (CD.TTB0, CD.TTB1)', cd)
       else this.streams.push({ sid, steAddress, ste, cdAddress, cd, fields, registers: cpuRegisters(cd, fields) })
     }
   }
@@ -212,13 +234,9 @@ class Scanner implements Scan {
       this.#finding(what, `${count} entries at ${hex(base)} are more than this demo scans`, BigInt(count))
       return
     }
-    const memory = this.#read(base, count * bytes) ?? new Uint8Array()
-    const known = Math.floor(memory.byteLength / bytes)
-    for (let index = 0; index < known; index++) {
-      const at = index * bytes
-      yield { index, address: base + BigInt(at), raw: wideNumber(memory.subarray(at, at + bytes)) }
-    }
-    if (known < count) this.#finding(what, `entries ${known} to ${count - 1} lie in unknown memory`, base + BigInt(known * bytes))
+    yield* structures(this.#read, base, bytes, count, (known) =>
+      this.#finding(what, `entries ${known} to ${count - 1} lie in unknown memory`, base + BigInt(known * bytes)),
+    )
   }
 
   #finding(place: string, message: string, value: bigint): void {
@@ -228,13 +246,17 @@ class Scanner implements Scan {
 
 /** TTB0, TTB1, MAIR and the controls, as TTBR0_EL1, TTBR1_EL1, MAIR_EL1 and TCR_EL1 would hold them. */
 function cpuRegisters(cd: bigint, fields: ContextDescriptor): HardwareOf<typeof arm64LpaeS1> {
-  const wide = fields.IPS === 6n
   return {
     tcr: extract(cd, TCR),
     mair: fields.MAIR,
-    ...(fields.EPD0 === 0n ? { ttbr0: ttbr(fields.TTB0, wide) } : {}),
-    ...(fields.EPD1 === 0n ? { ttbr1: ttbr(fields.TTB1, wide) } : {}),
+    ...(fields.EPD0 === 0n ? { ttbr0: ttbr(fields.TTB0, isWide(fields, fields.TG0 === 1n)) } : {}),
+    ...(fields.EPD1 === 0n ? { ttbr1: ttbr(fields.TTB1, isWide(fields, fields.TG1 === 3n)) } : {}),
   }
+}
+
+/** Whether table addresses have 52 bits: with 64K granules as the output addresses do, with the others where DS is set (FEAT_LPA2). */
+function isWide({ IPS, DS }: ContextDescriptor, granule64K: boolean): boolean {
+  return granule64K ? IPS === 6n : DS === 1n
 }
 
 /** A 52-bit table address has its bits 51:48 in TTBR bits 5:2; a context descriptor holds them in place. */
@@ -242,18 +264,10 @@ function ttbr(address: bigint, wide: boolean): bigint {
   return wide ? (address & 0xffff_ffff_ffc0n) | ((address >> 48n) << 2n) : address
 }
 
-interface Structure {
-  readonly index: number
-  readonly address: bigint
-  readonly raw: bigint
-}
-
-/** Little-endian bytes, a multiple of eight of them, as one number. */
-function wideNumber(bytes: Uint8Array): bigint {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let value = 0n
-  for (let at = bytes.byteLength - 8; at >= 0; at -= 8) value = (value << 64n) | view.getBigUint64(at, true)
-  return value
+/** Illegal (5.4, TTB0 and TTB1): a table of a half in use is beyond 48 bits, and that half's addresses are not wide. */
+function isBeyond(fields: ContextDescriptor): boolean {
+  const beyond = (address: bigint, off: bigint, granule64K: boolean) => off === 0n && address >> 48n !== 0n && !isWide(fields, granule64K)
+  return beyond(fields.TTB0, fields.EPD0, fields.TG0 === 1n) || beyond(fields.TTB1, fields.EPD1, fields.TG1 === 3n)
 }
 
 function refused(message: string, value: bigint): IoPgtableError {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../src/cli.ts'
-import { compareFacts, compareRows } from '../src/compare.ts'
+import { agreement, compareFacts, compareRows } from '../src/compare.ts'
 import type { Dumps } from '../src/dumps.ts'
 import { bytes, colorsFor, columns, wantsColor } from '../src/text.ts'
 import { DUMPS, flip, spoilt } from './support.ts'
@@ -18,7 +18,7 @@ describe('the command', () => {
   test('ends well', () => {
     const { code, out, err } = run([])
     expect([code, err]).toEqual([0, ''])
-    expect(out).toMatch(/✔ 23 of 23 checks .* 0 differences .*\n$/)
+    expect(out).toMatch(/✔ 31 of 31 checks .* 0 differences .*\n$/)
     expect(out).toContain('… and 257 more ranges (--all shows every one)')
   })
 
@@ -32,7 +32,7 @@ describe('the command', () => {
   test('a tampered image exits with 1 and says what differs', () => {
     const { code, out } = run([], () => TAMPERED)
     expect(code).toBe(1)
-    expect(out).toMatch(/✘ 22 of 23 checks/)
+    expect(out).toMatch(/✘ 30 of 31 checks/)
     expect(out).toContain('stream 24 mappings, 0xffffc000')
   })
 
@@ -131,5 +131,13 @@ describe('comparisons', () => {
     expect(compareFacts({ a: 1, b: [2, 'x'] }, { a: 1, b: [2, 'x'] })).toMatchObject({ identical: 2, differing: 0 })
     expect(compareFacts({ a: 1 }, {}).differing).toBe(1)
     expect(compareFacts({}, { a: 1 }).differing).toBe(1)
+  })
+
+  test('agree together when each does, and on something', () => {
+    const [none, one] = [compareRows(COLUMNS, [], []), compareRows(COLUMNS, [['a', 1]], [['a', 1]])]
+    expect(agreement('x', [none, one])).toEqual({ name: 'x', ok: true, detail: '1 of 1' })
+    expect(agreement('x', [none]).ok).toBe(false)
+    expect(agreement('x', []).ok).toBe(false)
+    expect(agreement('x', [one, compareRows(COLUMNS, [], [['a', 1]])]).ok).toBe(false)
   })
 })

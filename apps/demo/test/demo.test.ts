@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { runDemo } from '../src/demo.ts'
 import { readElfCore } from '../src/elf.ts'
-import { readCpu } from '../src/kernel-cpu.ts'
+import { readArmv7 } from '../src/kernel-armv7.ts'
 import { readSmmu } from '../src/kernel-smmu.ts'
 import { renderDemo } from '../src/render.ts'
 import type { SmmuReport } from '../src/report.ts'
@@ -15,15 +15,15 @@ describe('the whole demo', () => {
   test('passes, with the counts that the dumps have', () => {
     expect(report.ok).toBe(true)
     expect(report.totals).toEqual({
-      streams: 5,
+      streams: 5 + 9,
       leaves: 3108,
       identical: 3108,
-      cpuMappings: 5347 + 5088,
+      mappings: 3108 + 5347 + 5088 + 307 + 8533 + 13_663,
       differences: 0,
       findings: 0,
       leakedBytes: 0,
-      checks: 23,
-      passed: 23,
+      checks: 31,
+      passed: 31,
     })
   })
 
@@ -42,7 +42,7 @@ describe('the whole demo', () => {
   })
 
   test('ranges cover the leaves exactly', () => {
-    for (const { ranges, leaves } of [...report.smmuv3.streams, ...report.armv7.roots]) {
+    for (const { ranges, leaves } of [...report.smmuv3.streams, ...report.armv7.roots, ...report.vtd.streams]) {
       expect(ranges.reduce((sum, { pgcount }) => sum + pgcount, 0)).toBe(leaves)
       for (const { first, last, pgsize, pgcount } of ranges) expect(last - first + 1n).toBe(BigInt(pgsize) * BigInt(pgcount))
     }
@@ -52,6 +52,8 @@ describe('the whole demo', () => {
     const json = JSON.parse(toJson(report))
     expect(json.totals).toEqual(report.totals)
     expect(json.smmuv3.streams[0]).toMatchObject({ sid: 8, ttb: '0x48154000', leaves: 322 })
+    expect(json.aarch64.roots.map(({ leaves }: { leaves: number }) => leaves)).toEqual([307, 8533])
+    expect(json.vtd.streams[1]).toMatchObject({ sid: 8, root: '0x560f000', leaves: 321 })
     expect(json.driver[0].spanningUnmap.events[0]).toEqual({ call: 'flushWalk', iova: '0x0', size: 2 ** 21, granule: 4096 })
   })
 
@@ -60,8 +62,10 @@ describe('the whole demo', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is looked for
     expect(text).not.toMatch(/\x1b|undefined|NaN|\[object/)
     expect(text.split('\n').filter((line) => line.length > 110)).toEqual([])
-    expect(text).toContain('3,108 of 3,108 leaf descriptors bit-identical')
+    expect(text).toContain('3,108 of 3,108 descriptors bit-identical')
     expect(text).toContain('0xff5c0000–0xff5fffff')
+    expect(text).toContain('0xffff80000b000000–…0bf5ffff')
+    expect(text).toContain('Stream 250: 1 range')
     expect(text).not.toContain('--all')
   })
 })
@@ -107,7 +111,7 @@ describe('one bit of one leaf', () => {
       { where: '0xffffc000', column: 'ap', expected: '1', got: '3' },
     ])
     const failed = runDemo({ ...DUMPS, smmuv3: spoilt(DUMPS.smmuv3, (image) => flip(image, LEAF, 1n << 7n)) })
-    expect([failed.ok, failed.totals.differences, failed.totals.passed]).toEqual([false, 1, 22])
+    expect([failed.ok, failed.totals.differences, failed.totals.passed]).toEqual([false, 1, 30])
     const text = renderDemo(failed, { colors: colorsFor(false), ranges: 1 })
     expect(text).toMatch(/✘ +stream 24 mappings, 0xffffc000 +ap: expected 1 +got 3/)
   })
@@ -126,7 +130,7 @@ describe('one bit of one leaf', () => {
 
   test('a domain, too, counts', () => {
     const memory = spoilt(DUMPS.armv7, (image) => flip(image, 0x41ca_0000n, 1n << 6n))
-    const { roots, checks } = readCpu(memory)
+    const { roots, checks } = readArmv7(memory)
     expect(roots[0]?.mappings.differences[0]).toMatchObject({ where: '0x10000', column: 'domain', expected: '1', got: '3' })
     expect(checks.map(({ ok }) => ok)).toEqual([true, false, true, true])
   })

@@ -165,6 +165,35 @@ test('a context descriptor of 52 bits and 64 KiB pages gives the registers that 
   expect(root).toMatchObject({ name: 'ttbr0', roots: [0xa_0000_0001_0000n], params: { granule: 0x1_0000, ias: 52, oas: 52 } })
 })
 
+test('a context descriptor with DS gives the registers of LPA2 tables', () => {
+  // T0SZ 12, TG0 4 KiB, EPD1, V, IPS 48 bits and then 52, AA64; TTB0 has PA[51:48] = 0xa; DS is bit 186
+  const cd = (ips: bigint, ds: bigint) => [
+    12n | (1n << 30n) | (1n << 31n) | (ips << 32n) | (1n << 41n),
+    0xa_0000_0001_0000n,
+    ds << 58n,
+    0xf404_ff44n,
+  ]
+  for (const [ips, oas] of [
+    [6n, 52],
+    [5n, 48],
+  ] as const) {
+    const [stream] = scanOne(cd(ips, 1n)).streams
+    const [root] = arm64LpaeS1.rootsFromRegs(stream?.registers ?? { tcr: 0n, mair: 0n })
+    expect(root).toMatchObject({ roots: [0xa_0000_0001_0000n], params: { granule: 4096, ias: 52, oas, lpa2: true } })
+  }
+})
+
+test('without DS, 4 KiB tables beyond 48 bits are a finding, and IPS alone does not fold the address', () => {
+  // T0SZ 16, EPD1, V, IPS 52 bits, AA64
+  const cd = (ttb0: bigint) => [16n | (1n << 30n) | (1n << 31n) | (6n << 32n) | (1n << 41n), ttb0, 0n, 0xf404_ff44n]
+  const { streams, findings } = scanOne(cd(0xa_0000_0001_0000n))
+  expect(streams).toEqual([])
+  expect(findings[0]?.message).toMatch(/^a table is beyond the 48 bits/)
+  const [stream] = scanOne(cd(0x8765_4321_f000n)).streams
+  const [root] = arm64LpaeS1.rootsFromRegs(stream?.registers ?? { tcr: 0n, mair: 0n })
+  expect(root).toMatchObject({ roots: [0x8765_4321_f000n], params: { granule: 4096, ias: 48, oas: 48, lpa2: false } })
+})
+
 test('TTB1 is followed unless EPD1 says no', () => {
   // T1SZ 25, TG1 4 KiB, EPD0
   const cd = [(1n << 14n) | (25n << 16n) | (2n << 22n) | (1n << 31n) | (5n << 32n) | (1n << 41n), 0n, 0x1_8000n, 0xf404_ff44n]
