@@ -1,14 +1,20 @@
 #!/usr/bin/env node
-/** The command: `vectors PATH... [--format ID]`. Formats are found at run time, by what the package.json files around say. */
+/** The commands: `check MODULE`, `vectors PATH...`. Formats for the latter are found at run time, by what the package.json files around say. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { VectorBinding } from '@io-pgtable/core'
+import type { AnyFmt, VectorBinding } from '@io-pgtable/core'
+import type { Effort } from './check/case.ts'
+import { runFormat } from './check/run-format.ts'
+import type { VectorFile } from './check/vectors-law.ts'
 import { describeOutcome } from './describe.ts'
 import { runVectorFile, vectorFormat } from './run.ts'
 
-const USAGE = 'usage: iopt-conformance vectors PATH... [--format ID]'
+const USAGE = [
+  'usage: iopt-conformance check MODULE.js [--effort quick|full] [--vectors PATH] [--format ID] [--seed N]',
+  '       iopt-conformance vectors PATH... [--format ID]',
+].join('\n')
 
 /** What the formats around provide, and why some could not be loaded. */
 interface Found {
@@ -117,27 +123,90 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** The formats that a module exports. */
+function formatsOf(module: object): AnyFmt[] {
+  const isFormat = (value: unknown): value is AnyFmt =>
+    typeof value === 'object' && value !== null && 'FORMAT' in value && 'configs' in value
+  return [...new Set(Object.values(module).filter(isFormat))]
+}
+
+/** The bindings of the package that a module is in, else those of the packages around. */
+async function bindingsFor(file: string): Promise<readonly VectorBinding[]> {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    if (!existsSync(join(folder, 'package.json'))) continue
+    const module = vectorsModule(folder)
+    if (module === undefined || !existsSync(module)) break
+    return ((await import(pathToFileURL(module).href)) as { vectorBindings: readonly VectorBinding[] }).vectorBindings
+  }
+  return (await findBindings()).bindings
+}
+
+/** `check`: every law on every format that the module exports. */
+async function check(path: string, values: Values): Promise<number> {
+  const file = resolve(path)
+  const module = pathToFileURL(file)
+  const formats = formatsOf((await import(module.href)) as object).filter(({ FORMAT }) => FORMAT === (values.format ?? FORMAT))
+  if (formats.length === 0) throw new Error(`${path} exports no format${values.format === undefined ? '' : ` ${values.format}`}`)
+  const truth = values.vectors === undefined ? {} : await vectorsFrom(values.vectors, file)
+  let status = 0
+  for (const format of formats) {
+    const { passed, failed } = await runFormat({ format, module, ...truth, ...settings(values), log: print }, (name, error) => {
+      if (error !== undefined) print(`failed: ${name}\n  ${messageOf(error).replaceAll('\n', '\n  ')}`)
+    })
+    print(`${format.FORMAT}: ${passed} passed, ${failed} failed`)
+    if (failed > 0) status = 1
+  }
+  return status
+}
+
+async function vectorsFrom(path: string, module: string): Promise<{ bindings: readonly VectorBinding[]; vectors: VectorFile[] }> {
+  const vectors = filesOf(path).map((name) => ({ name, json: () => JSON.parse(readFileSync(name, 'utf8')) as unknown }))
+  return { bindings: await bindingsFor(module), vectors }
+}
+
+function settings({ effort, seed }: Values): { effort?: Effort; seed?: number } {
+  if (effort !== undefined && effort !== 'quick' && effort !== 'full') throw new Error(`--effort ${effort}: quick or full expected`)
+  if (seed !== undefined && !Number.isInteger(Number(seed))) throw new Error(`--seed ${seed}: an integer expected`)
+  return { ...(effort !== undefined && { effort }), ...(seed !== undefined && { seed: Number(seed) }) }
+}
+
+interface Values {
+  readonly format?: string | undefined
+  readonly effort?: string | undefined
+  readonly vectors?: string | undefined
+  readonly seed?: string | undefined
+  readonly help?: boolean | undefined
+}
+
+async function runVectors(paths: readonly string[], { format }: Values): Promise<number> {
+  const found = await findBindings()
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  for (const file of paths.flatMap(filesOf)) {
+    const status = runFile(file, found, format)
+    if (status !== undefined) counts[status]++
+  }
+  if (counts.passed + counts.failed + counts.skipped === 0) print('no vector files found')
+  print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+  return counts.failed > 0 ? 1 : 0
+}
+
 async function main(): Promise<number> {
+  const text = { type: 'string' } as const
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { format: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: { format: text, effort: text, vectors: text, seed: text, help: { type: 'boolean', short: 'h' } },
   })
   const [command, ...paths] = positionals
   if (values.help) {
     print(USAGE)
     return 0
   }
-  if (command !== 'vectors' || paths.length === 0)
-    throw new Error(command === undefined || command === 'vectors' ? 'no PATH given' : `no command ${command}`)
-  const found = await findBindings()
-  const counts = { passed: 0, failed: 0, skipped: 0 }
-  for (const file of paths.flatMap(filesOf)) {
-    const status = runFile(file, found, values.format)
-    if (status !== undefined) counts[status]++
-  }
-  if (counts.passed + counts.failed + counts.skipped === 0) print('no vector files found')
-  print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
-  return counts.failed > 0 ? 1 : 0
+  if (command !== undefined && command !== 'vectors' && command !== 'check') throw new Error(`no command ${command}`)
+  const [first] = paths
+  if (first === undefined) throw new Error('no PATH given')
+  if (command !== 'check') return runVectors(paths, values)
+  if (paths.length > 1) throw new Error('one module at a time')
+  return check(first, values)
 }
 
 main().then(

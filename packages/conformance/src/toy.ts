@@ -142,6 +142,7 @@ export const toy: IoPageTableFmt<ToyConfig, ToyRegs, { readonly ias: number; rea
     (base & 1n) === 0n
       ? []
       : [{ name: 'base', params: { ias: 28, oas: 32 }, roots: [base & ~0x3ffn], first: 0n, last: 0xfff_ffffn, context: undefined }],
+  hardware: (_config, regs) => regs,
   configs: [
     { name: '28 bits', config: { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_64K, SZ_1M), ias: 28, oas: 32 } },
     { name: '24 bits, not coherent', config: { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_1M), ias: 24, oas: 30, coherentWalk: false } },

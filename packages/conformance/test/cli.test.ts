@@ -116,7 +116,7 @@ test.each([[[]], [['vectors']], [['other', 'vectors']], [['vectors', 'vectors', 
   '%j is a usage error: status 2',
   (args) => {
     const { stderr, status } = run(WORKSPACE, root, args)
-    expect(stderr).toContain('usage: iopt-conformance vectors PATH... [--format ID]')
+    expect(stderr).toContain('iopt-conformance vectors PATH... [--format ID]')
     expect(status).toBe(2)
   },
 )

@@ -210,6 +210,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
   /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
   rootsFromRegs(registers: H): readonly FoundRoot<P, D>[]
+  /** The raw registers of hardware that was given `regs`: with it the way there and back is tested. */
+  hardware?(config: Agreed<C>, regs: R): H
   /** Configurations worth testing. */
   readonly configs: readonly { readonly name: string; readonly config: C }[]
 }

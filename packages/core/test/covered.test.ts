@@ -54,6 +54,19 @@ test('a larger leaf goes whole from its head, and more is unmapped than was aske
   expectSound(b)
 })
 
+test('what a larger leaf reaches beyond the range does not make the range larger: its table stays', () => {
+  const b = bench({ policy: POLICY, large: true })
+  b.table.mapPages(0x1_0000n, 0n, 0x4000, 8, RW)
+  expect(b.table.unmapPages(0x1_0000n, PAGE, 13)).toBe(BLOCK)
+  expect(leavesOf(b.table)).toHaveLength(4)
+  expect(b.table.tableBytes).toBe(4 * TABLE)
+  expectSound(b)
+  expect(b.table.unmapPages(0x2_0000n, PAGE, 16)).toBe(BLOCK)
+  expect(b.table.tableBytes).toBe(3 * TABLE)
+  expectSound(b)
+  expectNoLeak(b)
+})
+
 test('from its middle it is refused with a warning, after what lay before it', () => {
   const b = covered()
   b.table.mapPages(0x1_0000n, 0n, BLOCK, 2, RW)

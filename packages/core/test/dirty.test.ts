@@ -106,6 +106,7 @@ test('mappings of several entries: any dirty entry makes all of them dirty, and 
     const b = bench(shape)
     const pgsize = 'large' in shape ? 0x4000 : 0x8000
     b.table.mapPages(BigInt(pgsize), 0n, pgsize, 1, RW)
+    write(b, BigInt(pgsize))
     write(b, BigInt(pgsize) + 0x2000n)
     write(b, BigInt(pgsize) + 0x3000n)
     const gather = new IotlbGather()

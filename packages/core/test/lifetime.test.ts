@@ -109,16 +109,15 @@ describe('createRaw', () => {
 
   test('an alignment of the root above its size', () => {
     for (const rootAlign of [64, 256, 4096]) {
-      const b = bench({ rootAlign })
-      b.pool.alloc(64)
       const pool = newPool()
-      pool.alloc(64)
+      // the next place for a root that is aligned to its size alone
+      pool.alloc(TABLE)
       const table = IoPageTable.createRaw(toy({ rootAlign }), { allocator: pool, ...REQUEST })
       expect((table.roots[0] ?? 0n) % BigInt(rootAlign)).toBe(0n)
       expect(table.tableBytes).toBe(TABLE)
       table.map(0n, 0n, PAGE, RW)
       table.free()
-      expect([pool.stats().live, table.tableBytes]).toEqual([64, 0])
+      expect([pool.stats().live, table.tableBytes]).toEqual([TABLE, 0])
     }
   })
 

@@ -105,6 +105,13 @@ test.each(SHAPES)('%s', (_name, shape) => {
     () => table.unmapPages(0x3_0000n, PAGE, 20),
     // memory of freed tables comes back at other levels
     () => table.unmapPages(0x10_0000n, HUGE, 1),
+    // one page, in a table that a call before knows
+    () => table.mapPages(0x8_0000n, 0n, PAGE, 1, RW),
+    () => table.mapPages(0x8_1000n, 0n, PAGE, 1, RW),
+    () => table.unmapPages(0x8_1000n, PAGE, 1),
+    () => table.unmapPages(0x8_0000n, PAGE, 1),
+    () => table.mapPages(0x8_0000n, 0n, BLOCK, 1, RW),
+    () => table.unmapPages(0x8_0000n, BLOCK, 1),
     () => table.mapRange(0x0f_0000n, 0x7000_0000n, 3 * BLOCK, RW),
     () => table.mapPages(0x20_0000n, 0x4400_0000n, HUGE, 1, RW),
     () => table.mapPages(0x8000n, 0n, PAGE, 1, RW),
@@ -159,6 +166,9 @@ test('a pool without a hook is not told anything, one with a hook is told every 
   base = b.pool.base
   told.clear()
   const before = new Uint8Array(b.pool.words.buffer).slice()
+  // one page, in a table that is known
+  b.table.mapPages(0x20_0000n, 0x1234_5000n, PAGE, 1, RW)
+  b.table.mapPages(0x20_1000n, 0x1234_5000n, PAGE, 1, RW)
   b.table.mapPages(0x8000n, 0x1234_5000n, PAGE, 40, RW)
   b.table.mapPages(0x10_0000n, 0x1230_0000n, HUGE, 1, RW)
   b.table.unmapPages(0x1_0000n, PAGE, 3)

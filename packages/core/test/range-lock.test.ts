@@ -54,6 +54,21 @@ test.each(OVERLAPPING)('%s of %s while 0x0..0xffff is unmapped', (op, range, cal
   expect(seen).toBe(1)
 })
 
+test('one page, in a table that both know', () => {
+  const seen: unknown[] = []
+  const table = during(() => {}, {
+    addPages: () => {
+      for (const call of [() => other.mapPages(0x10_1000n, 0n, PAGE, 1, RW), () => other.unmapPages(0x10_1000n, PAGE, 1)])
+        seen.push(thrownBy(call).code)
+      seen.push(thrownBy(() => other.iovaToPhys(0x10_1000n)).code, other.mapPages(0x10_f000n, 0n, PAGE, 1, RW).error?.code)
+    },
+  })
+  const other = IoPageTable.attach(format, table.share())
+  expect(other.iovaToPhys(0x10_1000n)).toBe(0x10_1000n)
+  table.unmapPages(0x10_0000n, PAGE, 3, new IotlbGather())
+  expect(seen).toEqual(['EBUSY', 'EBUSY', 'EBUSY', undefined])
+})
+
 test('disjoint ranges at once are what it is for', () => {
   let seen = 0
   during((other) => {

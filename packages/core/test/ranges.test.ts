@@ -68,6 +68,15 @@ describe('mapRange picks as Linux does', () => {
       }
   })
 
+  test('a run is one call for as long as no larger size can be used: a conflict finds it whole', () => {
+    const b = bench({ large: true })
+    b.table.mapPages(0xd000n, 0n, PAGE, 1, RW)
+    // input and output are never aligned to 16K together
+    expect(b.table.mapRange(0x1000n, 0x2000n, 15 * PAGE, RW)).toMatchObject({ mapped: 0, error: { code: 'EEXIST', value: 0x1000n } })
+    // here they are, from 0x4000 on
+    expect(b.table.mapRange(0x1000n, 0x1000n, 15 * PAGE, RW)).toMatchObject({ mapped: 3 * PAGE, error: { code: 'EEXIST', value: 0x4000n } })
+  })
+
   test('only of the sizes that were agreed', () => {
     const b = bench({}, { config: { pgsizeBitmap: BigInt(PAGE | HUGE) } })
     b.table.mapRange(0n, 0n, 2 * BLOCK, RW)

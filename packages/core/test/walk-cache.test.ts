@@ -6,6 +6,8 @@ import { type Toy, toy } from './toy-format.ts'
 
 /** Makes the cache know the table of the last level for an address. */
 function warm(table: IoPageTable<Toy>, iova: bigint): void {
+  const many = BigUint64Array.of(iova, iova)
+  table.iovaToPhysMany(many, many)
   expect(table.iovaToPhys(iova)).toBeDefined()
   expect(table.iovaToPhys(iova)).toBeDefined()
 }
@@ -18,6 +20,16 @@ function agree(b: Bench): void {
     if (b.table.iovaToPhys(iova) !== (typeof found === 'string' ? undefined : found.paddr)) wrong.push(iova)
   }
   expect(wrong).toEqual([])
+  // the batch has a look-up of its own
+  const iovas = BigUint64Array.from({ length: 0x300 }, (_, i) => BigInt(i) << 12n)
+  const many = new BigUint64Array(iovas.length)
+  b.table.iovaToPhysMany(iovas, many)
+  expect([...many].map((paddr) => (paddr === 2n ** 64n - 1n ? undefined : paddr))).toEqual(
+    [...iovas].map((iova) => {
+      const found = device(b, iova)
+      return typeof found === 'string' ? undefined : found.paddr
+    }),
+  )
 }
 
 const WAYS: [string, (table: IoPageTable<Toy>) => unknown][] = [
@@ -28,61 +40,68 @@ const WAYS: [string, (table: IoPageTable<Toy>) => unknown][] = [
   ['a replacing block', (table) => [table.unmapPages(0x1_0000n, PAGE, 16), table.mapPages(0x1_0000n, 0x9000_0000n, BLOCK, 1, RW)]],
 ]
 
-describe.each(WAYS)('a table taken away by %s', (_name, take) => {
-  test('is not read', () => {
-    const b = bench()
-    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
-    warm(b.table, 0x1_2000n)
-    take(b.table)
-    expect(b.table.iovaToPhys(0x1_2000n)).not.toBe(0x5000_2000n)
-    agree(b)
-  })
+const SHAPES = [{}, { inverted: true }, { entryBytes: 4 }] as const
 
-  test('is not written to, nor unmapped from', () => {
-    const b = bench()
-    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
-    warm(b.table, 0x1_2000n)
-    take(b.table)
-    b.table.unmapRange(0x1_0000n, BLOCK)
-    expect(b.table.mapPages(0x1_2000n, 0x6000_0000n, PAGE, 2, RW)).toEqual({ mapped: 2 * PAGE, error: undefined })
-    expect(device(b, 0x1_3000n)).toMatchObject({ paddr: 0x6000_1000n })
-    expect(b.table.unmapPages(0x1_2000n, PAGE, 3)).toBe(2 * PAGE)
-    agree(b)
-    expectSound(b)
-    expectNoLeak(b)
-  })
+describe.each(WAYS.flatMap(([name, take]) => SHAPES.map((shape) => ({ name, take, shape }))))(
+  'a table taken away by $name ($shape)',
+  ({ take, shape }) => {
+    const limits = { config: { oas: 32 } }
 
-  test('is not followed when its memory is a table of another level', () => {
-    const b = bench()
-    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
-    warm(b.table, 0x1_2000n)
-    take(b.table)
-    // its memory, the lowest that is free, becomes an upper table, whose entries a stale look-up would take for pages
-    b.table.mapPages(0x20_0000n, 0x7000_0000n, BLOCK, 16, RW)
-    agree(b)
-    b.table.mapPages(0x22_0000n, 0n, PAGE, 1, RW)
-    agree(b)
-    expectSound(b)
-    expectNoLeak(b)
-  })
+    test('is not read', () => {
+      const b = bench(shape, limits)
+      b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+      warm(b.table, 0x1_2000n)
+      take(b.table)
+      expect(b.table.iovaToPhys(0x1_2000n)).not.toBe(0x5000_2000n)
+      agree(b)
+    })
 
-  test('is not followed when another table of the pool has its memory', () => {
-    const b = bench()
-    b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
-    warm(b.table, 0x1_2000n)
-    take(b.table)
-    const other = IoPageTable.createRaw(toy(), { allocator: b.pool, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
-    other.mapPages(0x1_0000n, 0x8000_0000n, PAGE, 16, RW)
-    agree(b)
-    warm(other, 0x1_2000n)
-    b.table.mapPages(0x1_0000n, 0x4000_0000n, PAGE, 1, RW)
-    expect(other.iovaToPhys(0x1_2000n)).toBe(0x8000_2000n)
-    other.free()
-    agree(b)
-    expectSound(b)
-    expectNoLeak(b)
-  })
-})
+    test('is not written to, nor unmapped from', () => {
+      const b = bench(shape, limits)
+      b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+      warm(b.table, 0x1_2000n)
+      take(b.table)
+      b.table.unmapRange(0x1_0000n, BLOCK)
+      expect(b.table.mapPages(0x1_2000n, 0x6000_0000n, PAGE, 2, RW)).toEqual({ mapped: 2 * PAGE, error: undefined })
+      expect(device(b, 0x1_3000n)).toMatchObject({ paddr: 0x6000_1000n })
+      expect(b.table.unmapPages(0x1_2000n, PAGE, 3)).toBe(2 * PAGE)
+      agree(b)
+      expectSound(b)
+      expectNoLeak(b)
+    })
+
+    test('is not followed when its memory is a table of another level', () => {
+      const b = bench(shape, limits)
+      b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+      warm(b.table, 0x1_2000n)
+      take(b.table)
+      // its memory, the lowest that is free, becomes an upper table, whose entries a stale look-up would take for pages
+      b.table.mapPages(0x20_0000n, 0x7000_0000n, BLOCK, 16, RW)
+      agree(b)
+      b.table.mapPages(0x22_0000n, 0n, PAGE, 1, RW)
+      agree(b)
+      expectSound(b)
+      expectNoLeak(b)
+    })
+
+    test('is not followed when another table of the pool has its memory', () => {
+      const b = bench(shape, limits)
+      b.table.mapPages(0x1_0000n, 0x5000_0000n, PAGE, 16, RW)
+      warm(b.table, 0x1_2000n)
+      take(b.table)
+      const other = IoPageTable.createRaw(toy(shape), { allocator: b.pool, pgsizeBitmap: SIZES, ias: 24, oas: 32 })
+      other.mapPages(0x1_0000n, 0x8000_0000n, PAGE, 16, RW)
+      agree(b)
+      warm(other, 0x1_2000n)
+      b.table.mapPages(0x1_0000n, 0x4000_0000n, PAGE, 1, RW)
+      expect(other.iovaToPhys(0x1_2000n)).toBe(0x8000_2000n)
+      other.free()
+      agree(b)
+      expectSound(b)
+      expectNoLeak(b)
+    })
+  },
+)
 
 test('a table that waits in a gather is not followed either, before and after the sync', () => {
   const b = bench()
@@ -117,6 +136,12 @@ test('addresses that differ above bit 32 alone', () => {
   for (let round = 0; round < 3; round++)
     for (const [i, iova] of apart.entries()) expect(b.table.iovaToPhys(iova + 0x5001n)).toBe((BigInt(i) << 20n) + 0x5001n)
   expect(b.table.iovaToPhys((1n << 33n) + 0x5001n)).toBeUndefined()
+  const many = BigUint64Array.from([...apart, ...apart.toReversed(), 1n << 33n])
+  expect([b.table.iovaToPhysMany(many, many), ...many]).toEqual([
+    8,
+    ...[0n, 1n, 2n, 3n, 3n, 2n, 1n, 0n].map((i) => i << 20n),
+    2n ** 64n - 1n,
+  ])
 })
 
 test('the two halves of a sign-extended window, and tables of the low and the top window side by side', () => {

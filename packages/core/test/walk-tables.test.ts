@@ -259,6 +259,17 @@ describe('LeafRuns', () => {
     expect(runs).toEqual([['0x4000', '0x40004000', '0xc000', 3, 12]])
   })
 
+  test('a mapping of another size begins a run', () => {
+    const map = (table: ReturnType<typeof bench>['table']): void => {
+      table.mapPages(0x4000n, 0x4000_4000n, 0x4000, 1, RW)
+      table.mapPages(0x8000n, 0x4000_8000n, PAGE, 1, RW)
+    }
+    expect(runsOf(map, { large: true })).toEqual([
+      ['0x4000', '0x40004000', '0x4000', 3, 4],
+      ['0x8000', '0x40008000', '0x1000', 3, 1],
+    ])
+  })
+
   test('so are those of a contiguous one', () => {
     const runs = runsOf((table) => void table.mapPages(0x8000n, 0x4000_8000n, 0x8000, 1, RW), { contiguous: 'encode' })
     expect(runs).toEqual([['0x8000', '0x40008000', '0x8000', 3, 8]])

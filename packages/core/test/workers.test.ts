@@ -104,6 +104,15 @@ describe('two views of one table in one thread', () => {
     expect(thrownBy(() => IoPageTable.attach(toy(), token)).code).toBe('ENODEV')
   })
 
+  test('of two that free at once, one does', () => {
+    const { a, pool } = twice()
+    const other = IoPageTable.attach(toy(), a.share())
+    const first = IoPageTable.attach(toy(), a.share(), { tlb: { flushAll: () => other.free(), flushWalk() {} } })
+    a.mapPages(0n, 0n, PAGE, 32, RW)
+    expect(thrownBy(() => first.free()).code).toBe('ENODEV')
+    expect([pool.stats().live, pool.leaks()]).toEqual([0, []])
+  })
+
   test('the one that comes second with a table gives his back, at every level', () => {
     for (const shape of [{}, { inverted: true }, { entryBytes: 4 }, { skips: true }] as const) {
       const { a, pool } = twice(shape, { oas: 32 })

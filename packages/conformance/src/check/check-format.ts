@@ -7,7 +7,9 @@ import { dirty } from './dirty-law.ts'
 import { environmentVariable } from './environment.ts'
 import { formatShapeLaws } from './format-laws.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
-import { tableLaws } from './table-laws.ts'
+import { registers } from './registers-law.ts'
+import { conflicts, entries, memory, model } from './table-laws.ts'
+import { defaultStart, type StartWorker, Team } from './team.ts'
 import { tlbLaws } from './tlb-laws.ts'
 import { type VectorFile, vectorLaw } from './vectors-law.ts'
 import { workerLaws } from './workers-law.ts'
@@ -24,6 +26,8 @@ export interface CheckFormatOptions {
   readonly vectors?: URL | readonly VectorFile[]
   /** Built JavaScript that exports the format: what workers load, for the laws of concurrency. */
   readonly module?: URL
+  /** Starts a worker, where neither Node nor a global `Worker` does. */
+  readonly startWorker?: StartWorker
   /** `full` runs longer sequences of the same laws. Default `quick`, or IOPT_EFFORT. */
   readonly effort?: Effort
   /** What makes tables instead of `IoPageTable.createRaw`, to test an engine, or a fault in one. */
@@ -40,24 +44,42 @@ const SEED = 0x10_96_7a_b1
 
 /** Registers the laws as tests, the last of which prints what was skipped and why. */
 export function checkFormat(options: CheckFormatOptions): void {
-  const { test, format } = options
+  const { test, format, module } = options
+  const start = options.startWorker ?? defaultStart()
+  const team = start && new Team(start)
+  const laws = lawsOf(team, module)
   const skips = new Map<string, string[]>()
   const replay = replayOf(options.replay ?? environmentVariable('IOPT_REPLAY'))
   for (const { name, config } of format.configs) {
     const made = lazily(() => makeCase({ ...caseOptions(options), name, request: config, replay: replay?.at }))
-    for (const law of lawsOf(options)) {
+    for (const law of laws) {
       if (replay !== undefined && (replay.law !== law.name || replay.config !== name)) continue
       test(`${format.FORMAT} · ${name} · ${law.name}`, () => runLaw(law, options, name, made, skips))
     }
   }
   if (replay !== undefined) return
   for (const { name, run } of vectorLaw(options)) test(`${format.FORMAT} · ${name}`, () => runVectors(options, run, skips))
-  test(`${format.FORMAT} · summary`, () => summary(options, skips))
+  test(`${format.FORMAT} · summary`, () => {
+    team?.stop()
+    summary(options, skips)
+  })
 }
 
 /** The laws in the order in which they are checked: what the later ones rest on comes first. */
-export function lawsOf({ module }: Pick<CheckFormatOptions, 'module'>): readonly Law[] {
-  return [...formatShapeLaws, ...descriptorLaws, tableLaws[0]!, bounds, ...tableLaws.slice(1), dirty, ...tlbLaws, ...workerLaws(module)]
+function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[] {
+  return [
+    ...formatShapeLaws,
+    ...descriptorLaws,
+    registers,
+    entries,
+    bounds,
+    conflicts,
+    model,
+    memory,
+    dirty,
+    ...tlbLaws,
+    ...workerLaws(team, module),
+  ]
 }
 
 /** For {@link checkFlushOps} too. */

@@ -13,7 +13,7 @@ export class TlbSession {
   readonly session: Session
   readonly iotlb: Iotlb
   readonly #c: Case
-  /** Ranges whose translations may be stale: unmapped with a gather that is not synced, or, by the policy, without any. */
+  /** Ranges whose translations may be stale: unmapped with a gather that is not synced. */
   #allowed: { readonly first: bigint; readonly last: bigint }[] = []
 
   constructor(c: Case, make: MakeFlushOps) {
@@ -58,19 +58,31 @@ export class TlbSession {
 
   apply(op: Operation): void {
     const { session } = this
-    const free = session.c.policy.freeTables === 'covered'
-    if (op.op === 'unmap' || op.op === 'unmapRange') this.#allow(op, free)
+    const unmaps = op.op === 'unmap' || op.op === 'unmapRange'
+    if (unmaps) this.#allow(op)
     session.apply(op)
+    if (unmaps) this.#ownDuty(op)
     if (op.op === 'sync') this.#allowed = []
-    this.check(op)
+    this.check()
+  }
+
+  /** Until a gather is synced, the TLB may hold what was unmapped with it. */
+  #allow(op: Operation & { op: 'unmap' | 'unmapRange' }): void {
+    if (op.gather === 'later') this.#allowed.push(this.#rangeOf(op))
   }
 
   /** A caller that unmaps without a gather, where pages are then not reported, must invalidate the range himself. */
-  #allow(op: Operation & { op: 'unmap' | 'unmapRange' }, more: boolean): void {
+  #ownDuty(op: Operation & { op: 'unmap' | 'unmapRange' }): void {
+    const { flushOrder, addPagesWithoutGather } = this.#c.policy
+    if (op.gather !== 'none' || flushOrder === 'range' || addPagesWithoutGather) return
+    const range = this.#rangeOf(op)
+    this.iotlb.remove((entry) => leafOnly(entry) && entry.first <= range.last && entry.last >= range.first)
+  }
+
+  #rangeOf(op: Operation & { op: 'unmap' | 'unmapRange' }): { first: bigint; last: bigint } {
     const bytes = op.op === 'unmap' ? op.size.pgsize * op.count : op.bytes
-    const unreported = op.gather === 'none' && this.#c.policy.flushOrder !== 'range' && !this.#c.policy.addPagesWithoutGather
-    const largest = more ? BigInt(this.#c.sizes.at(-1)?.pgsize ?? 0) : 0n
-    if (op.gather === 'later' || unreported) this.#allowed.push({ first: op.offset, last: op.offset + BigInt(bytes) + largest - 1n })
+    const largest = this.#c.policy.freeTables === 'covered' ? BigInt(this.#c.sizes.at(-1)?.pgsize ?? 0) : 0n
+    return { first: op.offset, last: op.offset + BigInt(bytes) + largest - 1n }
   }
 
   /** The device gets the registers of a root that grew. Until now it walked the old one. */
@@ -81,7 +93,7 @@ export class TlbSession {
   }
 
   /** Nothing stale is left but what a pending gather is for; a walker that follows it still finds live memory. */
-  check(op: Operation): void {
+  check(): void {
     const { iotlb, session } = this
     this.#checkLive('and the walk cache still leads to it')
     for (const entry of iotlb.stale) {
@@ -92,12 +104,6 @@ export class TlbSession {
           ? 'the TLB still answers with a translation that is gone'
           : 'the walk cache still leads to a table that is gone'
       throw new Fault(what, { node: entry.node, iova: iovaOf(this.#c.geometry, entry.first), raw: entry.raw })
-    }
-    // what the caller had to invalidate himself
-    const own = (op.op === 'unmap' || op.op === 'unmapRange') && op.gather === 'none'
-    if (own && session.gather === undefined) {
-      iotlb.remove(leafOnly)
-      this.#allowed = []
     }
   }
 

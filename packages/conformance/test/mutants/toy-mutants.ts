@@ -147,6 +147,13 @@ export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
     'format/registers',
     changed(toy, { regs: (_c, [root = 0n]) => ({ base: (root & ~0x7ffn) | 1n }) }),
   ),
+  format(
+    'who reads BASE finds the root one table further',
+    'format/registers',
+    changed(toy, {
+      rootsFromRegs: (h: unknown) => toy.rootsFromRegs(h as never).map((r) => ({ ...r, roots: r.roots.map((root) => root + 0x400n) })),
+    }),
+  ),
   format('cleaning clears W, not D', 'table/dirty', dirtyPolicy({ dirty: when(D, D), clear: W, set: 0n })),
   format('dirty looks at C', 'table/dirty', dirtyPolicy({ dirty: when(D | 8n, D), clear: D, set: 8n })),
 ]

@@ -1,0 +1,74 @@
+/** The law of registers: what a device is given leads to the root, and back. */
+import { decode, hex, inputRanges, type LevelNode, walkAddress } from '@io-pgtable/core'
+import { type Case, iovaOf, offsetOf, type Size, tableAlign, tableLimit } from './case.ts'
+import { addressSamples } from './descriptor-laws.ts'
+import { Fault, type Law, must, type Skipped, same } from './law.ts'
+import { Session } from './session.ts'
+import { explained, plainProt } from './table-laws.ts'
+
+export const registers: Law = {
+  name: 'format/registers',
+  says: 'registers carry every bit of the root address; who reads them finds the table: its root, its addresses, and what its leaves grant',
+  check(c) {
+    carried(c)
+    return foundAgain(c)
+  },
+}
+
+/** Roots at any two places give different registers. */
+function carried(c: Case): void {
+  const { format, config, geometry, chain, top } = c
+  const root = chain[top] as LevelNode
+  const count = geometry.roots ?? 1
+  const regs = (first: bigint): string => {
+    const roots = Array.from({ length: count }, (_, i) => first + BigInt((root.tableBytes / count) * i))
+    return JSON.stringify(format.regs(config, roots, geometry.top), (_, v: unknown) => (typeof v === 'bigint' ? hex(v) : v))
+  }
+  const seen = new Map<string, bigint>()
+  const align = BigInt(tableAlign(root))
+  for (const address of addressSamples(align, tableLimit(c))) {
+    if (address + align > tableLimit(c)) continue
+    const other = seen.get(regs(address))
+    must(other === undefined, `the registers are the same for roots at ${hex(address)} and ${hex(other ?? 0n)}: ${regs(address)}`, {
+      node: root,
+    })
+    seen.set(regs(address), address)
+  }
+}
+
+/** A page at each end of the input addresses is found by the raw registers alone. */
+function foundAgain(c: Case): Skipped | undefined {
+  const { format, geometry } = c
+  if (format.hardware === undefined)
+    return { skipped: 'for the way back: the format does not say what raw registers hold its `regs` (`hardware`)' }
+  const session = new Session(c)
+  const size = c.sizes[0] as Size
+  explained(session, () => {
+    for (const { first, last } of inputRanges(geometry)) {
+      const end = offsetOf(geometry, last) + 1n - BigInt(size.pgsize)
+      for (const offset of new Set([offsetOf(geometry, first), end])) {
+        session.apply({ op: 'map', offset, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+        findPage(session, iovaOf(geometry, offset), size)
+        session.apply({ op: 'unmap', offset, size, count: 1, gather: 'own' })
+      }
+    }
+  })
+  session.end()
+  return undefined
+}
+
+function findPage({ table, c }: Session, iova: bigint, size: Size): void {
+  const { format, config } = c
+  const raw = format.hardware?.(config, table.regs)
+  const roots = format.rootsFromRegs(raw).filter(({ first, last }) => iova >= first && iova <= last)
+  const [root] = roots
+  if (root === undefined) throw new Fault('the raw registers lead to no table that translates the address', { iova })
+  same('tables that translate the address, by the raw registers', roots.length, 1, { iova })
+  const leaf = walkAddress(format.geometry(root.params), root.roots, table.readMemory, iova).at(-1)
+  same('type of what is found by the raw registers', leaf?.type, 'leaf', { iova })
+  if (leaf?.type !== 'leaf') return
+  const own = decode(c.geometry, size.node, leaf.raw)
+  same('paddr of what is found by the raw registers', leaf.paddr, own.type === 'leaf' ? own.paddr : undefined, { iova, entry: leaf })
+  const grants = format.prot(leaf.raw, leaf.kind, root.context)
+  same('what the leaf grants, by the raw registers', grants, format.prot(leaf.raw, leaf.kind, table.context), { iova, entry: leaf })
+}
