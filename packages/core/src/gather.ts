@@ -1,6 +1,7 @@
 /** An accumulated IOTLB invalidation, as Linux's `struct iommu_iotlb_gather`, with the tables that wait for it. */
 import type { PtFreeList, PtPtr } from '@io-pgtable/pt-allocator'
 import { IoPgtableError } from './errors.ts'
+import { advanceHi, advanceLo, isBelow, join, lanes, splitOne } from './lanes.ts'
 
 /** What a gather needs of the table that it serves. */
 export interface GatherOwner {
@@ -22,8 +23,12 @@ export class IotlbGather {
   /** Bit n: leaves, or tables, of level n (the manual's number) were unmapped; noted for formats whose flush order is `range`. */
   leafLevels = 0
   tableLevels = 0
-  #first = 0n
-  #last = -1n
+  // The range as lanes, so that a call for one page makes no bigint.
+  #noted = false
+  #firstHi = 0
+  #firstLo = 0
+  #lastHi = -1
+  #lastLo = -1
   #owner: GatherOwner | undefined
   #tables: PtFreeList | undefined
 
@@ -33,17 +38,17 @@ export class IotlbGather {
 
   /** First address noted by {@link IotlbGather.addRange}; meaningless when {@link IotlbGather.empty}. */
   get first(): bigint {
-    return this.#first
+    return this.#noted ? join(this.#firstHi, this.#firstLo) : 0n
   }
 
   /** Last address noted, inclusive. */
   get last(): bigint {
-    return this.#last
+    return this.#noted ? join(this.#lastHi, this.#lastLo) : -1n
   }
 
   /** Whether no range was noted. Tables may wait all the same: see {@link IotlbGather.pendingTables}. */
   get empty(): boolean {
-    return this.#last < this.#first
+    return !this.#noted
   }
 
   /** Tables that wait for the sync. */
@@ -53,16 +58,24 @@ export class IotlbGather {
 
   /** Notes `count` leaves of `granule` bytes from `iova` on, extending the range; for drivers' `addPages`. */
   addRange(iova: bigint, granule: number, count: number): void {
-    const last = iova + BigInt(granule) * BigInt(count) - 1n
-    if (this.empty) {
-      this.#first = iova
-      this.#last = last
-      this.granule = granule
-      return
+    splitOne(BigInt.asUintN(64, iova))
+    this.note(lanes[1]!, lanes[0]!, granule, count)
+  }
+
+  /** {@link IotlbGather.addRange} for an address in lanes. */
+  note(hi: number, lo: number, granule: number, count: number): void {
+    const lastHi = advanceHi(hi, lo, granule * count - 1)
+    const lastLo = advanceLo(lo, granule * count - 1)
+    if (!this.#noted || isBelow(hi, lo, this.#firstHi, this.#firstLo)) {
+      this.#firstHi = hi
+      this.#firstLo = lo
     }
-    if (iova < this.#first) this.#first = iova
-    if (last > this.#last) this.#last = last
-    if (granule < this.granule) this.granule = granule
+    if (!this.#noted || isBelow(this.#lastHi, this.#lastLo, lastHi, lastLo)) {
+      this.#lastHi = lastHi
+      this.#lastLo = lastLo
+    }
+    if (!this.#noted || granule < this.granule) this.granule = granule
+    this.#noted = true
   }
 
   /** Ties the gather to a table until its next sync. @throws `EINVAL` when it serves another one. */
@@ -90,8 +103,7 @@ export class IotlbGather {
 
   /** Starts afresh without a sync, and hands over the tables that wait: for a gather whose `sync` failed for good. */
   abandon(): PtFreeList | undefined {
-    this.#first = 0n
-    this.#last = -1n
+    this.#noted = false
     this.granule = 0
     this.leafLevels = 0
     this.tableLevels = 0

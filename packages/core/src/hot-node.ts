@@ -1,7 +1,7 @@
 /** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
 import { deposit, type Match, ones } from './bits.ts'
 import { type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type Policy, type TableKind } from './format.ts'
-import { laneHi, laneLo, lowAddress } from './lane-pieces.ts'
+import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
 import { LeafPlan } from './leaf-plan.ts'
 
 /** One node of the geometry, compiled. Nodes that the engine builds form a chain. */
@@ -15,6 +15,8 @@ export class HotNode {
   readonly emptyValue: number
   readonly emptyLo: number
   readonly emptyHi: number
+  /** All words of an empty entry are equal. */
+  readonly uniform: boolean
   /** `(lo & tableMask) === tableValue` and not empty: a table of the child. Never true at the last node. */
   readonly tableMask: number
   readonly tableValue: number
@@ -28,6 +30,10 @@ export class HotNode {
   readonly tableKind: TableKind | undefined
   /** The bits of a table descriptor beside the address. */
   readonly tableBits: bigint
+  /** The same by lane, and the codec of the address. */
+  readonly tableLo: number
+  readonly tableHi: number
+  readonly tablePieces: LanePieces
   readonly child: HotNode | undefined
   /** Sizes that this node translates, those that we write. */
   readonly leaves: LeafPlan[]
@@ -51,8 +57,12 @@ export class HotNode {
     this.emptyValue = laneLo(empty.value)
     this.emptyLo = laneLo(node.empty)
     this.emptyHi = laneHi(node.empty)
+    this.uniform = node.entryBytes === 4 || this.emptyLo === this.emptyHi
     this.tableKind = node.kinds.find((kind): kind is TableKind => kind.type === 'table' && kind.encode !== false)
     this.tableBits = this.tableKind === undefined ? 0n : this.tableKind.set | tableBits(node, this.tableKind)
+    this.tableLo = laneLo(this.tableBits)
+    this.tableHi = laneHi(this.tableBits)
+    this.tablePieces = lanePieces(this.tableKind?.address ?? [])
     const table = this.tableKind && ownTableMatch(this.tableKind)
     this.tableMask = table === undefined ? 0 : laneLo(table.mask)
     this.tableValue = table === undefined ? -1 : laneLo(table.value)

@@ -48,6 +48,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly #one: OnePage | undefined
   readonly #oneSize: number
   readonly #oneMapped: MapResult
+  /** The same size where nobody is to be told of a page that is unmapped without a gather, else 0. */
+  readonly #quietSize: number
+  readonly #ranged: boolean
   /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
   readonly #finishes: boolean
   #root: RootView
@@ -72,6 +75,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#reportedRoot = this.#root.state
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize
+    const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
+    this.#ranged = flushOrder === 'range'
+    const quiet = flushOrder !== 'range' && (!addPagesWithoutGather || tree.tlb === NOOP_FLUSH_OPS || tree.tlb.addPages === undefined)
+    this.#quietSize = quiet ? this.#oneSize : 0
     this.#oneMapped = Object.freeze({ mapped: this.#oneSize, error: undefined })
   }
 
@@ -157,8 +164,17 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @throws `EINVAL`, `ERANGE`, `EBUSY`
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
+    const t = this.#tree
+    if (pgcount === 1 && this.#one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback) {
+      if (gather === undefined) {
+        if (pgsize === this.#quietSize && unmapOne(t, this.#one, iova)) return pgsize
+      } else if (pgsize === this.#oneSize && this.#unmapNoted(this.#one, iova, gather)) return pgsize
+    }
+    return this.#unmapPages(iova, pgsize, pgcount, gather)
+  }
+
+  #unmapPages(iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather | undefined): number {
     const t = this.#changing('unmapPages')
-    if (pgcount === 1 && pgsize === this.#oneSize && this.#one !== undefined && this.#unmapOne(this.#one, iova, gather)) return pgsize
     const plan = planOf(t.compiled, pgsize)
     if (plan === undefined || !isAddress(iova)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
     split(iova, 0n)
@@ -173,15 +189,13 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return count * pgsize
   }
 
-  /** One page, the short way. A flush order of `range` needs a gather: without one the general way makes it. */
-  #unmapOne(one: OnePage, iova: bigint, gather: IotlbGather | undefined): boolean {
+  /** One page with a gather, the short way. */
+  #unmapNoted(one: OnePage, iova: bigint, gather: IotlbGather): boolean {
     const t = this.#tree
-    const range = t.compiled.policy.flushOrder === 'range'
-    if (gather === undefined && range) return false
     bindGather('unmapPages', gather, t)
     if (!unmapOne(t, one, iova)) return false
-    if (range) noteRange(t, gather, iova)
-    else if (gather !== undefined || t.compiled.policy.addPagesWithoutGather) reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
+    if (this.#ranged) noteRange(t, gather, iova)
+    else reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
     return true
   }
 
@@ -280,9 +294,16 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** The physical address of a mapped address, or undefined. @throws `EINVAL` for what is no bigint, `ERANGE` outside the input addresses. */
   iovaToPhys(iova: bigint): bigint | undefined {
+    const t = this.#tree
+    if (this.#one !== undefined && t.state[STATE_STATUS] === LIVE) {
+      const paddr = translateOne(t, this.#one, iova)
+      if (paddr !== undefined) return paddr
+    }
+    return this.#iovaToPhys(iova)
+  }
+
+  #iovaToPhys(iova: bigint): bigint | undefined {
     const t = this.#live('iovaToPhys')
-    const quick = this.#one === undefined ? undefined : translateOne(t, this.#one, iova)
-    if (quick !== undefined) return quick
     if (!isAddress(iova)) throw this.#explain('iovaToPhys', iova, undefined, t.compiled.granule, 1)
     split(iova, 0n)
     const lo = lanes[0]!

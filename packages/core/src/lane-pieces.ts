@@ -30,6 +30,17 @@ export function lanePieces(pieces: readonly Piece[]): LanePieces {
   return Int32Array.from(out)
 }
 
+/** One lane of a descriptor, 0 for the low one: the bits of the address in it. */
+export function encodeLane(pieces: LanePieces, lane: number, hi: number, lo: number): number {
+  let raw = 0
+  for (let i = 0; i < pieces.length; i += 5) {
+    if (pieces[i] !== lane) continue
+    const from = pieces[i + 3] === 0 ? lo : hi
+    raw |= ((from >>> pieces[i + 4]!) & pieces[i + 2]!) << pieces[i + 1]!
+  }
+  return raw
+}
+
 /** What one page more adds to the low lane, and the low address bits in which that holds without a carry out of its piece. */
 export function stepOf(pieces: readonly Piece[], stepLg: number): { lo: number; window: number } {
   for (const [hi, lo, at] of pieces) {

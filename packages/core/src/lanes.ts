@@ -11,6 +11,11 @@ export function split(first: bigint, second: bigint): void {
   scratch[1] = second
 }
 
+/** Puts a value below 2^64 into the first two {@link lanes}. */
+export function splitOne(value: bigint): void {
+  scratch[0] = value
+}
+
 /** The value of two lanes. */
 export function join(hi: number, lo: number): bigint {
   lanes[0] = lo
@@ -27,3 +32,11 @@ export function advanceLo(lo: number, bytes: number): number {
 export function advanceHi(hi: number, lo: number, bytes: number): number {
   return (hi + Math.floor(((lo >>> 0) + bytes) / 0x1_0000_0000)) | 0
 }
+
+/** Whether the first of two addresses is lower. */
+export function isBelow(hi: number, lo: number, otherHi: number, otherLo: number): boolean {
+  return hi === otherHi ? (lo ^ MIN) < (otherLo ^ MIN) : (hi ^ MIN) < (otherHi ^ MIN)
+}
+
+/** Flipping the top bit makes int32s compare as unsigned. */
+const MIN = -0x8000_0000

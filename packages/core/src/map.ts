@@ -1,7 +1,8 @@
 /** Mapping: one run of equal pages, table by table. */
 
-import { fill32, fill64 } from './hot.ts'
+import { fill32, fill64, fillDoubles } from './hot.ts'
 import type { HotNode } from './hot-node.ts'
+import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { detachTable, rangeGather, removeTable } from './prune.ts'
@@ -64,8 +65,9 @@ export function mapRun(
 function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo: number, prot: number): void {
   const attrLo = plan.attrLo[prot]!
   const attrHi = plan.attrHi[prot]!
-  if (plan.node.entryLg === 1) t.words[at + 1] = attrHi | (plan.plain ? paddrHi & plan.addressHi : encodeLane(plan, 1, paddrHi, paddrLo))
-  t.words[at] = attrLo | (plan.plain ? paddrLo & plan.addressLo : encodeLane(plan, 0, paddrHi, paddrLo))
+  if (plan.node.entryLg === 1)
+    t.words[at + 1] = attrHi | (plan.plain ? paddrHi & plan.addressHi : encodeLane(plan.pieces, 1, paddrHi, paddrLo))
+  t.words[at] = attrLo | (plan.plain ? paddrLo & plan.addressLo : encodeLane(plan.pieces, 0, paddrHi, paddrLo))
   if (t.pool.sync !== undefined) t.synced(at, 1 << plan.node.entryLg)
 }
 
@@ -81,8 +83,8 @@ function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: numbe
   for (;;) {
     const room = plan.stepLo === 0 ? 1 : (((plan.windowMask & ~lo) >>> plan.stepLg) + 1) | 0
     const k = Math.min(left, room)
-    if (plan.plain) fillRun(t.words, plan, word, k, attrLo | (lo & plan.addressLo), attrHi | (hi & plan.addressHi))
-    else fillRun(t.words, plan, word, k, attrLo | encodeLane(plan, 0, hi, lo), attrHi | encodeLane(plan, 1, hi, lo))
+    if (plan.plain) fillRun(t, plan, word, k, attrLo | (lo & plan.addressLo), attrHi | (hi & plan.addressHi))
+    else fillRun(t, plan, word, k, attrLo | encodeLane(plan.pieces, 0, hi, lo), attrHi | encodeLane(plan.pieces, 1, hi, lo))
     left -= k
     if (left === 0) break
     word += (k << plan.slotsLg) << plan.node.entryLg
@@ -92,10 +94,15 @@ function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: numbe
   if (t.pool.sync !== undefined) t.synced(at, words)
 }
 
-function fillRun(words: Int32Array, plan: LeafPlan, at: number, n: number, lo: number, hi: number): void {
+/** Entries from which on a run is worth the preparation of {@link fillDoubles}. */
+const LONG = 16
+
+function fillRun(t: Tree, plan: LeafPlan, at: number, n: number, lo: number, hi: number): void {
+  const words = t.words
   if (plan.slots > 1) fillRepeated(words, plan, at, n, lo, hi)
-  else if (plan.node.entryLg === 1) fill64(words, at, n, lo, hi, plan.stepLo)
-  else fill32(words, at, n, lo, plan.stepLo)
+  else if (plan.node.entryLg === 1) {
+    if (n < LONG || !fillDoubles(t.doubles, words, at, n, lo, hi, plan.stepLo)) fill64(words, at, n, lo, hi, plan.stepLo)
+  } else fill32(words, at, n, lo, plan.stepLo)
 }
 
 /** Every mapping takes `slots` entries: equal ones, or ones that step through the addresses. */
@@ -107,18 +114,6 @@ function fillRepeated(words: Int32Array, plan: LeafPlan, at: number, n: number, 
     else fill32(words, at + i * stride, plan.slots, d, plan.slotStep)
     d = (d + plan.stepLo) | 0
   }
-}
-
-/** One lane of an address whose bits are moved in the descriptor. */
-function encodeLane(plan: LeafPlan, lane: number, hi: number, lo: number): number {
-  const pieces = plan.pieces
-  let raw = 0
-  for (let i = 0; i < pieces.length; i += 5) {
-    if (pieces[i] !== lane) continue
-    const from = pieces[i + 3] === 0 ? lo : hi
-    raw |= ((from >>> pieces[i + 4]!) & pieces[i + 2]!) << pieces[i + 1]!
-  }
-  return raw
 }
 
 /**

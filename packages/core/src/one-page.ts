@@ -6,7 +6,7 @@
  */
 import { isAddress } from './arguments.ts'
 import type { Compiled } from './compile.ts'
-import { join, lanes, split } from './lanes.ts'
+import { join, lanes, split, splitOne } from './lanes.ts'
 import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
 import type { Tree } from './tree.ts'
 
@@ -47,7 +47,7 @@ export class OnePage {
     this.emptyValue = node.emptyValue
     this.emptyLo = node.emptyLo
     this.emptyHi = node.emptyHi
-    this.addressLo = plan.addressLo
+    this.addressLo = plan.addressLo & ~plan.offsetLo
     this.addressHi = node.entryLg === 1 ? plan.addressHi : 0
     this.matchMask = plan.matchMask
     this.matchValue = plan.matchValue
@@ -91,7 +91,7 @@ export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
 export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
   if (!isAddress(iova)) return false
-  split(iova, 0n)
+  splitOne(iova)
   const lo = lanes[0]!
   const hi = lanes[1]!
   const at = (lo & one.offsetLo) === 0 ? leafOf(t, one, hi, lo) : -1
@@ -105,13 +105,18 @@ export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
 /** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
 export function translateOne(t: Tree, one: OnePage, iova: bigint): bigint | undefined {
   if (!isAddress(iova)) return undefined
-  split(iova, 0n)
+  splitOne(iova)
   const lo = lanes[0]!
-  const hi = lanes[1]!
-  const at = leafOf(t, one, hi, lo)
-  if (at < 0) return undefined
-  // With 32-bit entries the mask is zero.
-  return join(t.words[at + one.entryLg]! & one.addressHi, (t.words[at]! & one.addressLo & ~one.offsetLo) | (lo & one.offsetLo))
+  const table = t.cached(lanes[1]!, lo)
+  if (table < 0) return undefined
+  const words = t.words
+  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const d = words[at]!
+  if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return undefined
+  // With 32-bit entries the masks of the high lane are zero.
+  const high = words[at + one.entryLg]!
+  if ((high & one.matchMaskHi) !== one.matchValueHi) return undefined
+  return join(high & one.addressHi, (d & one.addressLo) | (lo & one.offsetLo))
 }
 
 /** The word index of the page's entry, or -1 when the cache does not know its table or it is no such page. */

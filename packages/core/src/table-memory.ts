@@ -10,6 +10,7 @@ import type { TlbFlushOps } from './flush.ts'
 import type { IotlbGather } from './gather.ts'
 import { clear64, fill32, prefix32, prefix64 } from './hot.ts'
 import type { HotNode } from './hot-node.ts'
+import { laneHi, laneLo } from './lane-pieces.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 
 /** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
@@ -23,13 +24,18 @@ export const ROOT_NODE_MASK = 15
 export const LIVE = 0
 export const DEAD = 1
 const UNIT = 64
+/** Words from which on the call of TypedArray.fill pays. */
+const LONG = 64
 
 /** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
 export class TableMemory {
   readonly pool: PtPool
   readonly words: Int32Array
+  /** The same memory, one entry of 64 bits an element. */
+  readonly doubles: Float64Array
   readonly meta: Int32Array
   readonly baseLo: number
+  readonly baseHi: number
   readonly compiled: Compiled
   readonly state: Int32Array
   readonly owner: number
@@ -50,8 +56,10 @@ export class TableMemory {
   constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     this.pool = pool
     this.words = pool.words
+    this.doubles = new Float64Array(pool.words.buffer, pool.words.byteOffset, pool.words.length / 2)
     this.meta = pool.meta
-    this.baseLo = Number(BigInt.asIntN(32, pool.base))
+    this.baseLo = laneLo(pool.base)
+    this.baseHi = laneHi(pool.base)
     this.compiled = compiled
     this.state = state
     this.owner = owner
@@ -88,9 +96,12 @@ export class TableMemory {
 
   /** Clears `n` entries and syncs them. */
   clear(node: HotNode, at: number, n: number): void {
-    if (node.entryLg === 1) clear64(this.words, at, n, node.emptyLo, node.emptyHi)
+    const words = n << node.entryLg
+    // On shared memory `fill` is three times as slow as a loop.
+    if (words >= LONG && node.uniform && !this.pool.shared) this.words.fill(node.emptyLo, at, at + words)
+    else if (node.entryLg === 1) clear64(this.words, at, n, node.emptyLo, node.emptyHi)
     else fill32(this.words, at, n, node.emptyLo, 0)
-    if (this.pool.sync !== undefined) this.synced(at, n << node.entryLg)
+    if (this.pool.sync !== undefined) this.synced(at, words)
   }
 
   /** How many of the `n` entries are empty before the first that is not. */
@@ -124,7 +135,7 @@ export class TableMemory {
     const at = ptr >>> 2
     try {
       if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
-      else this.synced(at, bytes / 4)
+      else if (this.pool.sync !== undefined) this.synced(at, bytes / 4)
     } catch (error) {
       this.discard(node, ptr)
       throw error
@@ -182,7 +193,9 @@ export class TableMemory {
   }
 
   account(bytes: number): void {
-    Atomics.add(this.state, STATE_UNITS, bytes / UNIT)
+    // Atomics are calls.
+    if (this.pool.shared) Atomics.add(this.state, STATE_UNITS, bytes / UNIT)
+    else this.state[STATE_UNITS] = this.state[STATE_UNITS]! + bytes / UNIT
   }
 }
 

@@ -3,6 +3,8 @@ import { GENERATION, type PtPool, type PtPtr } from '@io-pgtable/pt-allocator'
 import type { Compiled } from './compile.ts'
 import type { TlbFlushOps } from './flush.ts'
 import { type HotNode, tableRaw } from './hot-node.ts'
+import { encodeLane } from './lane-pieces.ts'
+import { advanceHi, advanceLo } from './lanes.ts'
 import { ROOT_NODE_MASK, STATE_ROOT, TableMemory } from './table-memory.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
@@ -157,8 +159,21 @@ export class Tree extends TableMemory {
     return (((lo >>> this.spanLg) | (hi << (32 - this.spanLg))) & (CACHE_ENTRIES - 1)) << 2
   }
 
-  /** Makes the child table of the empty entry at `at` and installs it; another worker that was first wins. */
+  /** Makes the child table of the empty entry at `at` and installs it. */
   install(node: HotNode, child: HotNode, at: number): number {
+    if (this.pool.shared) return this.#installShared(node, child, at)
+    const made = this.alloc(child)
+    if (made === undefined) return NO_MEMORY
+    const hi = advanceHi(this.baseHi, this.baseLo, made)
+    const lo = advanceLo(this.baseLo, made)
+    if (node.entryLg === 1) this.words[at + 1] = node.tableHi | encodeLane(node.tablePieces, 1, hi, lo)
+    this.words[at] = node.tableLo | encodeLane(node.tablePieces, 0, hi, lo)
+    if (this.pool.sync !== undefined) this.synced(at, 1 << node.entryLg)
+    return made >>> 2
+  }
+
+  /** The same by an exchange: another worker that was first wins. */
+  #installShared(node: HotNode, child: HotNode, at: number): number {
     const expected = this.rawAt(node, at)
     // What was empty a moment ago may hold another worker's table by now.
     if ((Number(BigInt.asIntN(32, expected)) & node.emptyMask) !== node.emptyValue) return this.#installed(node, at)

@@ -116,11 +116,11 @@ function clearInOrder(t: Tree, plan: LeafPlan, at: number, slots: number, hi: nu
 export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
   if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
   if (t.tlb === NOOP_FLUSH_OPS) return
-  const iova = join(hi, lo)
   if (t.tlb.addPages === undefined) {
-    gather?.addRange(iova, plan.slotBytes, slots)
+    gather?.note(hi, lo, plan.slotBytes, slots)
     return
   }
+  const iova = join(hi, lo)
   const outer = t.inCallback
   t.inCallback = true
   try {
