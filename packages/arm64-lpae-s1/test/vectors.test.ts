@@ -1,14 +1,10 @@
-/** The golden vectors of this format: every recorded answer of Linux's io-pgtable, one test a file; and corrupted copies of them, which must fail. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** What the law `truth/vectors` of the kit does not show: which vector files are skipped, and that corrupted copies fail. */
+import { readFileSync } from 'node:fs'
 import { describeOutcome, runVectorFile, type VectorOutcome } from '@io-pgtable/conformance'
 import { expect, test } from 'vitest'
 import { vectorBindings } from '../src/vectors.ts'
 
 const VECTORS = new URL('../test-data/vectors/', import.meta.url)
-const files = readdirSync(VECTORS, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.json'))
-  .map((file) => file.replaceAll('\\', '/'))
-  .sort()
 
 /** The only two that hold a run which fails after the kernel freed an empty table: what follows cannot be compared. */
 const SKIPPED: Readonly<Record<string, string>> = {
@@ -16,15 +12,10 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'hand/lpae-4k-eexist-after-empty-table.json': 'ops[3] map: the kernel freed an empty table before it found EEXIST',
 }
 
-test('all files are here', () => {
-  expect(files.length).toBe(60)
-})
-
-test.each(files)('%s', (file) => {
+test.each(Object.entries(SKIPPED))('%s is skipped there, and nowhere else', (file, reason) => {
   const outcome = runVectorFile(read(file), vectorBindings)
-  const reason = SKIPPED[file]
-  expect(outcome.status, describeOutcome(outcome, file)).toBe(reason === undefined ? 'passed' : 'skipped')
-  expect(outcome.reason ?? '').toContain(reason ?? '')
+  expect(outcome.status, describeOutcome(outcome, file)).toBe('skipped')
+  expect(outcome.reason ?? '').toContain(reason)
 })
 
 const RANDOM = 'arm64-lpae-s1-64k-52/001.json'
