@@ -12,7 +12,7 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'hand/lpae-4k-eexist-after-empty-table.json': 'ops[3] map: the kernel freed an empty table before it found EEXIST',
 }
 
-test.each(Object.entries(SKIPPED))('%s is skipped there, and nowhere else', (file, reason) => {
+test.each(Object.entries(SKIPPED))('%s is skipped, at that operation', (file, reason) => {
   const outcome = runVectorFile(read(file), vectorBindings)
   expect(outcome.status, describeOutcome(outcome, file)).toBe('skipped')
   expect(outcome.reason ?? '').toContain(reason)
