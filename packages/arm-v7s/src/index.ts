@@ -233,6 +233,13 @@ export const armV7s: IoPageTableFmt<ArmV7sConfig, ArmV7sRegs, ArmV7sParams, ArmV
   context: ({ quirks }) => ownContext(!quirks.includes('NO_PERMS')),
   regs: ({ coherentWalk, quirks }, [root = 0n]) => packRegs(root, coherentWalk, quirks.includes('ARM_MTK_EXT')),
   rootsFromRegs,
+  hardware: ({ ias, oas, quirks }, { ttbr, tcr, prrr, nmrr }) => {
+    const mtk = quirks.includes('ARM_MTK_EXT')
+    // that a walker ignores permissions is in no register
+    if (quirks.includes('NO_PERMS') && !mtk) return undefined
+    const common = { ttbr0: ttbr, ttbcr: BigInt(tcr), prrr: BigInt(prrr), nmrr: BigInt(nmrr) }
+    return mtk ? { ...common, mtk: { ias, oas, tables: quirks.includes('ARM_MTK_TTBR_EXT') } } : common
+  },
   configs: [
     { name: 'arm-v7s', config: BASE },
     { name: 'incoherent', config: { ...BASE, ias: 31, coherentWalk: false } },

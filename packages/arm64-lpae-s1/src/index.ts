@@ -139,6 +139,7 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
   context: (config) => ({ mair: MAIR, ...(config.lpa2 && { sh: tcrOf(config).sh }) }),
   regs,
   rootsFromRegs: rootsFromTcr,
+  hardware: ({ quirks }, { ttbr, tcrValue, mair }) => ({ [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, tcr: tcrValue, mair }),
   configs: [
     { name: '4K, 48 bits', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48 } },
     { name: '4K, 39 bits, 3 levels', config: { pgsizeBitmap: sizes4K, ias: 39, oas: 40 } },

@@ -210,8 +210,11 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
   /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
   rootsFromRegs(registers: H): readonly FoundRoot<P, D>[]
-  /** The raw registers of hardware that was given `regs`: with it the way there and back is tested. */
-  hardware?(config: Agreed<C>, regs: R): H
+  /**
+   * The raw registers of hardware that was given `regs`: with it the way there and back is tested. Undefined for a configuration of which
+   * the registers do not tell enough.
+   */
+  hardware?(config: Agreed<C>, regs: R): H | undefined
   /** Configurations worth testing. */
   readonly configs: readonly { readonly name: string; readonly config: C }[]
 }

@@ -19,7 +19,7 @@ export const Prot = {
 /** The name of one {@link Prot} flag. */
 export type ProtName = keyof typeof Prot
 
-/** An OR of {@link Prot} flags: an integer below {@link PROT_LIMIT}. */
+/** An OR of {@link Prot} flags: an integer below 64. */
 export type Prot = number
 
 /** All values of {@link Prot} are below this. */

@@ -19,7 +19,7 @@ export const MiB = 1024 * KiB
 /** Page sizes of an unchanged Toy: one page, a block of level 2, a block of level 1. Names by size, as tests read better. */
 export const PAGE = 4 * KiB
 export const BLOCK = 64 * KiB
-export const HUGE = MiB
+export const HUGE = 1024 * KiB
 /** Bytes of one table of an unchanged Toy. */
 export const TABLE = 128
 export const RW = Prot.READ | Prot.WRITE

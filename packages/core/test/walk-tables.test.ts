@@ -204,6 +204,19 @@ test('range limits: what touches the range, by one byte too', () => {
   expect(memory.reads).toHaveLength(1)
 })
 
+test('entries of a root beyond the input addresses are not visited', () => {
+  const memory = new Memory()
+  for (const index of [0, 1, 2, 15]) memory.write(BASE, index, (BigInt(index) << 20n) | V)
+  for (const [ias, wanted] of [
+    [20, [0n]],
+    [21, [0n, 0x10_0000n]],
+  ] as const) {
+    const seen: bigint[] = []
+    walkTables({ ...geometry, ias }, [BASE], memory.read, { leaf: ({ iova }) => void seen.push(iova) })
+    expect(seen).toEqual(wanted)
+  }
+})
+
 test("the number of roots must be the geometry's", () => {
   const read: ReadMemory = () => undefined
   for (const roots of [[], [0n, 0n]])

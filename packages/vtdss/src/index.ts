@@ -176,6 +176,7 @@ export const vtdSs: IoPageTableFmt<VtdSsConfig, VtdSsRegs, VtdSsParams, undefine
   context: () => undefined,
   regs: (config, [root = 0n]) => ({ ssptptr: root, aw: paramsOf(config).levels - 2 }),
   rootsFromRegs,
+  hardware: (_config, regs) => regs,
   configs: [
     { name: '48 bits, 4 levels', config: { pgsizeBitmap: sizes, ias: 48, oas: 52 } },
     { name: '39 bits, 3 levels, not coherent', config: { pgsizeBitmap: sizes, ias: 39, oas: 46, coherentWalk: false } },

@@ -42,6 +42,10 @@ function foundAgain(c: Case): Skipped | undefined {
   if (format.hardware === undefined)
     return { skipped: 'for the way back: the format does not say what raw registers hold its `regs` (`hardware`)' }
   const session = new Session(c)
+  if (format.hardware(c.config, session.table.regs) === undefined) {
+    session.table.free()
+    return { skipped: 'for the way back: raw registers do not tell enough of this configuration' }
+  }
   const size = c.sizes[0] as Size
   explained(session, () => {
     for (const { first, last } of inputRanges(geometry)) {
@@ -53,7 +57,7 @@ function foundAgain(c: Case): Skipped | undefined {
       }
     }
   })
-  session.end()
+  session.table.free()
   return undefined
 }
 

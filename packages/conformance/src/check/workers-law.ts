@@ -76,7 +76,9 @@ function pagesOf(session: Session, worker: number): WorkerCall[] {
     for (let i = 0; i < 24; i++) {
       const page = t * table + ((i * WORKERS + worker) % table)
       const offset = BigInt(page) * BigInt(size.pgsize)
-      if (i * WORKERS + worker >= table || pagesFrom(c, size, offset) < 1) continue
+      // the upper half of the addresses is for whole tables
+      const inHalf = offset < 1n << BigInt(c.geometry.ias - 1)
+      if (!inHalf || i * WORKERS + worker >= table || pagesFrom(c, size, offset) < 1) continue
       calls.push(call(session, 'map', offset, size, 1))
       if (i % 2 === 1) calls.push(call(session, 'unmap', offset, size, 1))
     }

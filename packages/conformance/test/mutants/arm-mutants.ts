@@ -98,7 +98,7 @@ export const ARM_MUTANTS: readonly Mutant[] = [
   ),
   lpae(
     'TTBR1 translates the bottom of the addresses',
-    'truth/vectors',
+    'format/registers',
     reshaped(arm64LpaeS1, (g) => ({ ...g, window: 'low' }), '4K, TTBR1'),
   ),
   lpae('MAIR is another one than the decoder takes', 'format/attributes', changed(arm64LpaeS1, { context: () => ({ mair: 0x0444fff4n }) })),

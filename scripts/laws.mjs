@@ -1,0 +1,37 @@
+// Every law of the conformance kit at full effort, on every format package as it is built: the sequences of `npm test`, only longer.
+// `node scripts/laws.mjs [NAME...]` checks the packages of these folder names alone.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { packagesIn, ROOT } from './workspace.mjs'
+
+const wanted = process.argv.slice(2)
+const formats = packagesIn('packages').filter(({ folder, manifest }) => {
+  return manifest.ioPgtable && (wanted.length === 0 || wanted.includes(folder.replace('packages/', '')))
+})
+let failed = false
+
+/** @param {import('./workspace.mjs').Package} pkg */
+function check({ folder, manifest }) {
+  const vectors = `${ROOT}${folder}/test-data/vectors`
+  const truth = existsSync(vectors) ? ['--vectors', vectors] : []
+  const module = `${ROOT}${folder}/${manifest.ioPgtable?.format}`
+  const started = performance.now()
+  const args = [`${ROOT}packages/conformance/dist/cli.js`, 'check', module, '--effort', 'full', ...truth]
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
+  return new Promise((resolve) => {
+    child.on('close', (status) => {
+      const seconds = ((performance.now() - started) / 1000).toFixed(1)
+      process.stdout.write(status === 0 ? `ok      ${folder} (${seconds} s)\n` : `FAILED  ${folder}\n${output}\n`)
+      if (status !== 0) failed = true
+      resolve(undefined)
+    })
+  })
+}
+
+async function worker() {
+  for (let next = formats.shift(); next !== undefined; next = formats.shift()) await check(next)
+}
+await Promise.all([worker(), worker()])
+process.exit(failed ? 1 : 0)
