@@ -26,14 +26,17 @@ const TASKS = {
   demo: (/** @type {string[]} */ args) => app('demo', args),
   bench: (/** @type {string[]} */ args) => app('bench', args),
   build: (/** @type {string[]} */ args) => [{ say: turbo('build', ...args) }],
-  test: (/** @type {string[]} */ args) => [{ quiet: turbo('build') }, { say: ['pnpm', 'exec', 'vitest', 'run', ...args] }],
+  test: (/** @type {string[]} */ args) => [
+    { quiet: turbo('build'), env: { IO_PGTABLE_DECLARATIONS: 'off' } },
+    { say: ['pnpm', 'exec', 'vitest', 'run', ...args] },
+  ],
   'new-format': (/** @type {string[]} */ args) => [{ say: ['pnpm', 'exec', 'node', 'scripts/new-format.mjs', ...args] }],
   check: (/** @type {string[]} */ args) => [{ quiet: turbo('build') }, { say: ['pnpm', 'exec', 'node', 'scripts/check.mjs', ...args] }],
 }
 
-/** @param {string[]} command @param {import('node:child_process').StdioOptions} stdio */
-function run([file, ...args], stdio) {
-  const env = { ...process.env, ...QUIET_CHILDREN }
+/** @param {string[]} command @param {import('node:child_process').StdioOptions} stdio @param {Record<string, string>} more of the environment */
+function run([file, ...args], stdio, more = {}) {
+  const env = { ...process.env, ...QUIET_CHILDREN, ...more }
   const shell = WINDOWS && file !== 'node' // npm and pnpm are .cmd files there
   return spawnSync(file === 'node' ? process.execPath : String(file), args, {
     cwd: ROOT,
@@ -45,9 +48,9 @@ function run([file, ...args], stdio) {
   })
 }
 
-/** @param {{ say?: string[], quiet?: string[] }} step */
-function step({ say, quiet }) {
-  const { status, stdout, stderr, error } = say ? run(say, 'inherit') : run(quiet ?? [], ['ignore', 'pipe', 'pipe'])
+/** @param {{ say?: string[], quiet?: string[], env?: Record<string, string> }} step */
+function step({ say, quiet, env }) {
+  const { status, stdout, stderr, error } = say ? run(say, 'inherit', env) : run(quiet ?? [], ['ignore', 'pipe', 'pipe'], env)
   if (status === 0) return
   if (quiet) process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`)
   if (error) process.stderr.write(`${error.message}\n`)

@@ -4,6 +4,8 @@ import { defineConfig, type Options } from 'tsup'
 import { keepConst } from './keep-const.mjs'
 
 const SOURCE = '@io-pgtable/source'
+/** Most of a build's time goes into declarations; the tests, which only run the built code, switch them off. */
+const DECLARATIONS = process.env['IO_PGTABLE_DECLARATIONS'] !== 'off'
 
 interface Manifest {
   readonly exports: Record<string, string | Record<string, string>>
@@ -25,9 +27,9 @@ export function preset(): Options {
     target: 'es2022',
     platform: 'neutral',
     // the declarations of other packages are read as users read them: built
-    dts: { compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] } },
+    dts: DECLARATIONS && { compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] } },
     sourcemap: true,
-    clean: true,
+    clean: DECLARATIONS,
     silent: true,
     plugins: [{ name: 'keep-const', renderChunk: async (code) => ({ code: await keepConst(code) }) }],
   }) as Options
