@@ -1,5 +1,6 @@
 /** The command: chooses rows, measures them in this process or in fresh ones, and prints the report. */
 import { parseArgs } from 'node:util'
+import { exerciseFormats } from './exercise.ts'
 import { measureIsolated } from './isolated.ts'
 import { measure, type Plan } from './measure.ts'
 import { type Figure, figures, type HeapFigure, machine, type Report, renderReport } from './report.ts'
@@ -12,6 +13,7 @@ Measures the page tables, next to plain writes of the same bytes in the same run
 
   --quick          15 short runs of each row, under a minute (the default)
   --full           31 longer runs, and the rows that take much time or memory
+  --all-formats    use every format of the workspace first, in all its configurations
   --isolated       each row in a fresh process, which has seen no other format or call
   --only PATTERN   only rows whose name the regular expression finds; the references always run
   --row ID         only the row of exactly that name
@@ -51,6 +53,7 @@ export function runCli(args: readonly string[], streams: Streams): number {
   }
   if (options.list) return print(streams, [...choice.rows, ...choice.heap].map(({ id }) => `${id}\n`).join(''))
   try {
+    if (options['all-formats']) streams.err(`${exerciseFormats()} tables of every format used\n`)
     const report = run(options, choice, progressOf(streams))
     return print(streams, options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report))
   } catch (error) {
@@ -69,6 +72,7 @@ function parse(args: readonly string[]) {
       quick: flag,
       full: flag,
       isolated: flag,
+      'all-formats': flag,
       json: flag,
       list: flag,
       help: flag,

@@ -45,12 +45,13 @@ export class HotNode {
 
   constructor(geometry: Geometry, node: LevelNode, policy: Policy, tableBits: (node: LevelNode, kind: TableKind) => bigint) {
     this.node = node
-    this.shift = node.shift
-    this.runMask = Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1
+    // `| 0`: a number that was computed as a double (Math.log2, **) would make the field one, for all formats.
+    this.shift = node.shift | 0
+    this.runMask = (Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1) | 0
     const reach = ones(Math.min(node.shift + node.bits, 64)) >> 1n
     this.beyondLo = laneLo(~reach)
     this.beyondHi = laneHi(~reach)
-    this.indexMask = 2 ** node.bits - 1
+    this.indexMask = (2 ** node.bits - 1) | 0
     this.entryLg = node.entryBytes === 8 ? 1 : 0
     const empty = emptyMatch(node)
     this.emptyMask = laneLo(empty.mask)

@@ -65,8 +65,8 @@ export class LeafPlan {
     this.node = hot
     this.kind = kind
     this.pgsize = size.pgsize
-    this.slots = size.slots
-    this.slotsLg = Math.log2(size.slots)
+    this.slots = size.slots | 0
+    this.slotsLg = Math.log2(size.slots) | 0
     this.slotBytes = span
     const offset = BigInt(size.pgsize) - 1n
     this.offsetLo = laneLo(offset)
@@ -92,7 +92,7 @@ export class LeafPlan {
     this.pieces = lanePieces(kind.address)
     const step = stepOf(kind.address, Math.log2(size.pgsize))
     this.stepLo = step.lo
-    this.stepLg = Math.log2(size.pgsize)
+    this.stepLg = Math.log2(size.pgsize) | 0
     this.windowMask = step.window
     this.slotStep = steps ? slotStepOf(kind, size, span) : 0
   }

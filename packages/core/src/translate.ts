@@ -117,18 +117,25 @@ function isPlainest(plan: LeafPlan): boolean {
  * anything else takes the long way. The generation is read once: callers hold their ranges, so that what was valid stays valid.
  */
 function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32Array, to: Int32Array): number {
-  const { words, spanLg, spanMask } = t
-  const { shift, indexMask } = t.last
-  const { matchMask, matchValue, addressHi, keepLo } = plan
+  // `| 0`, since what V8 takes for a tagged value it would untag in every round.
+  const words = t.words
+  const spanLg = t.spanLg | 0
+  const tagMask = ~t.spanMask
+  const shift = t.last.shift | 0
+  const indexMask = t.last.indexMask | 0
+  const matchMask = plan.matchMask | 0
+  const matchValue = plan.matchValue | 0
+  const addressHi = plan.addressHi | 0
+  const keepLo = plan.keepLo | 0
   const addressLo = plan.addressLo & ~keepLo
-  const generation = t.meta[GENERATION]
-  const spanHigh = 32 - spanLg
+  const generation = t.meta[GENERATION]! | 0
+  const spanHigh = (32 - spanLg) | 0
   let hits = 0
   for (let i = 2; i < from.length; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[i + 1]!
     const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
-    if (cache[c] === (lo & ~spanMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
+    if (cache[c] === (lo & tagMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
       const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << 1)) | 0
       const d = words[at]!
       if ((d & matchMask) === matchValue) {

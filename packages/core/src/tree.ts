@@ -37,7 +37,7 @@ export class Tree extends TableMemory {
     const spanLg = compiled.last.shift + compiled.last.node.bits
     // A tag must prove that an address is in the input window, and fit into a lane.
     const cacheable = compiled.chain.length > 1 && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
-    this.spanLg = cacheable ? spanLg : 0
+    this.spanLg = cacheable ? spanLg | 0 : 0
     this.spanMask = (2 ** this.spanLg - 1) | 0
     this.refresh()
   }

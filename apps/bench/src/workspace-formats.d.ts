@@ -1,0 +1,4 @@
+/** Made by scripts/bundle.mjs: every format of the workspace. */
+declare module 'workspace:formats' {
+  export const formats: readonly import('@io-pgtable/core').AnyFmt[]
+}
