@@ -17,6 +17,7 @@ const CHECKS = /** @type {Record<string, string>} */ ({
   'api-docs': 'typedoc --logLevel Warn',
   vectors: 'pnpm run --if-present check:vectors',
   scaffold: 'node scripts/scaffold.mjs',
+  long: 'vitest run --config vitest.long.config.ts --passWithNoTests',
 })
 
 /** @param {string} name @returns {Promise<boolean>} whether the check passed */
