@@ -237,6 +237,7 @@ export const amdV1: IoPageTableFmt<AmdV1Config, AmdV1Regs, AmdV1Params, AmdV1Con
   context: () => ({ ir: true, iw: true }),
   regs,
   rootsFromRegs,
+  hardware: (_config, { dte }) => ({ dte }),
   configs: [
     { name: '64 bits, from 3 levels on', config: BASE },
     { name: '64 bits, 6 levels, forced coherence', config: { ...BASE, topLevel: 6, quirks: ['FORCE_COHERENCE'] } },

@@ -185,6 +185,7 @@ export function dartFormat(variant: DartVariant): DartFormat {
     context: () => undefined,
     regs: (config, roots) => ({ ttbrs: roots, nLevels: paramsOf(config).levels === 2 ? 3 : 4 }),
     rootsFromRegs: (hardware) => rootsFromRegs(variant, hardware),
+    hardware: (config, { ttbrs, nLevels }) => ({ ttbrs, nLevels, pgsize: paramsOf(config).granule }),
     configs: [
       { name: '4K, one root', config: { ...BASE['4K'], ias: 30 } },
       { name: '4K, two roots', config: { ...BASE['4K'], ias: 31 } },

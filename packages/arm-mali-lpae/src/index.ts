@@ -145,6 +145,7 @@ export const armMaliLpae: IoPageTableFmt<ArmMaliLpaeConfig, ArmMaliLpaeRegs, Arm
     const roots = [transtab & ~ATTRIBUTES]
     return [{ name: 'transtab', params: { ias, oas }, roots, first: 0n, last: (1n << BigInt(ias)) - 1n, context: { memattr } }]
   },
+  hardware: ({ ias, oas }, { transtab, memattr }) => ({ transtab, memattr, ias, oas }),
   configs: [
     { name: '48 bits', config: { pgsizeBitmap: SIZES, ias: 48, oas: 40 } },
     { name: '40 bits, root of 2 entries', config: { pgsizeBitmap: SIZES, ias: 40, oas: 40 } },

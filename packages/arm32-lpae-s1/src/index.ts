@@ -117,6 +117,9 @@ export const arm32LpaeS1: IoPageTableFmt<Arm32LpaeS1Config, Arm32LpaeS1Regs, Arm
   context: () => ({ mair: MAIR }),
   regs,
   rootsFromRegs: rootsFromTtbcr,
+  // ARM_TTBR1 is the top of 64 bits here, and of 32 in a CPU's TTBCR.
+  hardware: ({ quirks }, { ttbr, ttbcr, mair0, mair1 }) =>
+    ttbcr === undefined || quirks.includes('ARM_TTBR1') ? undefined : { ttbr0: ttbr, ttbcr, mair0, mair1 },
   configs: [
     { name: '32 bits, root of 4 entries', config: BASE },
     { name: '31 bits, non-secure', config: { ...BASE, ias: 31, quirks: ['ARM_NS'] } },

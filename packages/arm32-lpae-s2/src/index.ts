@@ -100,6 +100,8 @@ export const arm32LpaeS2: IoPageTableFmt<Arm32LpaeS2Config, Arm32LpaeS2Regs, Arm
   context: ({ quirks }) => ({ fwb: quirks.includes('ARM_S2FWB'), xnx: false }),
   regs,
   rootsFromRegs: rootsFromVtcr32,
+  hardware: ({ quirks }, { vttbr, vtcrValue }) =>
+    vtcrValue === undefined ? undefined : { vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') },
   configs: [
     { name: '40 bits, 2 concatenated tables', config: BASE },
     { name: '39 bits', config: { ...BASE, ias: 39 } },

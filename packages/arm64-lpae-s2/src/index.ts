@@ -128,6 +128,7 @@ export const arm64LpaeS2: IoPageTableFmt<ArmLpaeS2Config, ArmLpaeS2Regs, ArmLpae
   context,
   regs,
   rootsFromRegs: rootsFromVtcr,
+  hardware: ({ quirks }, { vttbr, vtcrValue }) => ({ vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') }),
   configs: [
     { name: '4K, 48 bits', config: { pgsizeBitmap: sizes4K, ias: 48, oas: 48 } },
     { name: '4K, 40 bits, 2 concatenated tables', config: { pgsizeBitmap: sizes4K, ias: 40, oas: 40 } },

@@ -141,6 +141,7 @@ export const riscv64G: IoPageTableFmt<Riscv64GConfig, Riscv64GRegs, Riscv64GPara
   context: ({ quirks }) => ({ pbmt: quirks.includes('SVPBMT') }),
   regs,
   rootsFromRegs,
+  hardware: (config, { hgatp }) => ({ hgatp, extensions: paramsOf(config).extensions }),
   configs: [
     { name: 'Sv39x4', config: { pgsizeBitmap: all, ias: 41, oas: 56 } },
     { name: 'Sv39x4, not coherent', config: { pgsizeBitmap: all, ias: 41, oas: 40, coherentWalk: false } },

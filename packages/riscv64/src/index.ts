@@ -148,6 +148,8 @@ export const riscv64: IoPageTableFmt<Riscv64Config, Riscv64Regs, Riscv64Params, 
   context: ({ quirks }) => ({ pbmt: quirks.includes('SVPBMT') }),
   regs,
   rootsFromRegs,
+  // Without SIGN_EXTEND the upper half of the scheme's addresses stands where Linux counts it, not where satp puts it.
+  hardware: (config, { satp }) => (config.quirks.includes('SIGN_EXTEND') ? { satp, extensions: paramsOf(config).extensions } : undefined),
   configs: [
     { name: 'Sv39', config: { pgsizeBitmap: all, ias: 39, oas: 56, quirks: ['SIGN_EXTEND'] } },
     { name: 'Sv39, low addresses alone, not coherent', config: { pgsizeBitmap: all, ias: 39, oas: 36, coherentWalk: false } },

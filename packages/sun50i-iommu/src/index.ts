@@ -167,6 +167,7 @@ export const sun50iIommu: IoPageTableFmt<Sun50iIommuConfig, Sun50iIommuRegs, Sun
   context: () => ({ domains: DOMAINS }),
   regs: (_config, [root = 0n]) => ({ ttb: root, domains: DOMAINS }),
   rootsFromRegs,
+  hardware: (_config, { ttb, domains }) => ({ ttb, domains }),
   configs: [
     { name: '32 bits', config: { pgsizeBitmap: BigInt(SZ_4K), ias: 32, oas: 32 } },
     { name: '24 bits, memory of 1 GiB', config: { pgsizeBitmap: BigInt(SZ_4K), ias: 24, oas: 30 } },

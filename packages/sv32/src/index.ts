@@ -91,6 +91,7 @@ export const sv32: IoPageTableFmt<Sv32Config, Sv32Regs, Sv32Params, undefined, S
   context: () => undefined,
   regs,
   rootsFromRegs,
+  hardware: (_config, { satp }) => ({ satp, shadowStack: false }),
   configs: [
     { name: '34 bits', config: { pgsizeBitmap: sizes, ias: 32, oas: 34 } },
     { name: '32 bits, pages of supervisor mode', config: { pgsizeBitmap: sizes, ias: 32, oas: 32, quirks: ['SUPERVISOR'] } },

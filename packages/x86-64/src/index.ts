@@ -183,6 +183,7 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   context: ({ encryptionBit }) => ({ pat: PAT, encryptionBit }),
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),
   rootsFromRegs: (registers) => rootsFromRegs(registers, PAT),
+  hardware: ({ oas, encryptionBit }, { cr3, cr4 }) => ({ cr3, cr4, maxPhyAddr: oas, encryptionBit }),
   configs: [
     { name: '4 levels, both halves', config: { pgsizeBitmap: sizes, ias: 48, oas: 52, quirks: ['SIGN_EXTEND'] } },
     { name: '4 levels, the low half, not coherent', config: { pgsizeBitmap: sizes, ias: 47, oas: 46, coherentWalk: false } },
