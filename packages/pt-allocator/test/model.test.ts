@@ -3,7 +3,7 @@ import { IoPgtableError, type PtPool, type PtPtr } from '@io-pgtable/pt-allocato
 import { expect, test } from 'vitest'
 import { BASE, fillUp, isZero, MiB, newPool, randomFrom } from './helpers.ts'
 
-const OPERATIONS = 20_000
+const OPERATIONS = 8_000
 const UNIT = 64
 const PAGE = 4096
 

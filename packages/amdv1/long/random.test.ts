@@ -6,7 +6,7 @@ import { IoPageTable, type IoPgtableError, IotlbGather, Prot, walkTables } from 
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
 import { type AmdV1Config, amdV1 } from '../src/index.ts'
-import { translate } from './manual.ts'
+import { translate } from '../test/manual.ts'
 
 const SEED = Number(process.env.FC_SEED ?? 0xa3d1)
 const OPS = 1000
