@@ -37,8 +37,8 @@ const LOW48 = (1n << 48n) - 1n
 
 /** The code of a value, or undefined when it has none. */
 export function codeOf(table: Readonly<Record<number, number>>, value: number): number | undefined {
-  const code = Object.keys(table).find((key) => table[Number(key)] === value)
-  return code === undefined ? undefined : Number(code)
+  for (const code in table) if (table[code] === value) return Number(code)
+  return undefined
 }
 
 /** What a walk's own accesses are: inner shareable and write-back where they snoop, else outer shareable and non-cacheable. */

@@ -70,8 +70,17 @@ export function protStage1(raw: bigint, kind: LeafKind, { mair }: MairContext): 
   )
 }
 
-/** What Linux's io-pgtable does for these formats: a run is checked table by table, and its walks are flushed first. */
-export const LPAE_POLICY: Policy = { conflict: 'table', freeTables: 'slot', flushOrder: 'walks-first', addPagesWithoutGather: false }
+/**
+ * What Linux's io-pgtable does for these formats: a run is checked table by table, and its walks are flushed first. Break-before-make: DDI
+ * 0487 D8.16.1, the size of what an entry maps, its memory type and cacheability, and global or not. FEAT_BBM would allow the first.
+ */
+export const LPAE_POLICY: Policy = {
+  conflict: 'table',
+  freeTables: 'slot',
+  flushOrder: 'walks-first',
+  addPagesWithoutGather: false,
+  breakBeforeMake: { size: true, fields: ['AttrIndx', 'MemAttr', 'SH', 'nG', 'Contiguous'] },
+}
 
 /** With ARM_HD a leaf is dirty once hardware, or we, made it writable: DBM set and AP[2] clear. Cleaning sets AP[2]. */
 export function stage1Policy({ quirks }: Stage1Config): Policy {

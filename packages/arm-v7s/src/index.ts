@@ -18,6 +18,7 @@ import {
   type LeafKind,
   type LevelNode,
   type Piece,
+  type Policy,
   Prot,
   SZ_1M,
   SZ_4K,
@@ -215,6 +216,18 @@ function encodeLeaf(config: Agreed<ArmV7sConfig>, node: LevelNode, kind: LeafKin
   return kind.fields.reduce((raw, f) => raw | deposit(BigInt(values[f.name] ?? 0), f.pieces), 0n)
 }
 
+/**
+ * Linux maps and unmaps this format entry by entry from the root, and reports pages with or without a gather. Break-before-make: DDI 0406C
+ * B3.10.1, the size of what an entry maps, its memory type and cacheability, and global or not.
+ */
+const POLICY: Policy = {
+  conflict: 'entry',
+  freeTables: 'slot',
+  flushOrder: 'slot-order',
+  addPagesWithoutGather: true,
+  breakBeforeMake: { size: true, fields: ['TEX', 'C', 'B', 'S', 'nG'] },
+}
+
 const BASE: ArmV7sConfig = { pgsizeBitmap: PAGE_SIZES, ias: 32, oas: 32 }
 const MTK: ArmV7sConfig = { pgsizeBitmap: PAGE_SIZES, ias: 34, oas: 35, quirks: ['NO_PERMS', 'ARM_MTK_EXT'] }
 
@@ -225,8 +238,7 @@ export const armV7s: IoPageTableFmt<ArmV7sConfig, ArmV7sRegs, ArmV7sParams, ArmV
   configure,
   params: ({ ias, oas, quirks }) => ({ ias, oas, mtk: quirks.includes('ARM_MTK_EXT'), mtkTables: quirks.includes('ARM_MTK_TTBR_EXT') }),
   geometry,
-  /** Linux maps and unmaps this format entry by entry from the root, and reports pages with or without a gather. */
-  policy: () => ({ conflict: 'entry', freeTables: 'slot', flushOrder: 'slot-order', addPagesWithoutGather: true }),
+  policy: () => POLICY,
   encodeLeaf,
   encodeTable: (config) => (config.quirks.includes('ARM_NS') ? 0x8n : 0n),
   prot: leafProt,

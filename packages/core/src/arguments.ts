@@ -1,7 +1,7 @@
 /** Argument checks of the engine: cheap tests for the hot path, and cold code that says which one failed. */
 import type { Compiled } from './compile.ts'
 import { type ErrorCode, hex, IoPgtableError } from './errors.ts'
-import { join, lanes, split } from './lanes.ts'
+import { isBelow64, join, lanes, split, splitOne } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from './prot.ts'
 
@@ -12,9 +12,11 @@ export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
   return undefined
 }
 
-/** Whether a value is a bigint of 64 bits. */
+/** Whether a value is a bigint of 64 bits. It uses the first two of the lanes. */
 export function isAddress(value: unknown): value is bigint {
-  return typeof value === 'bigint' && BigInt.asUintN(64, value) === value
+  if (typeof value !== 'bigint') return false
+  splitOne(value)
+  return isBelow64(value, lanes[1]!)
 }
 
 /** Whether the address in the lanes is one that the table translates. */
@@ -40,6 +42,34 @@ export function isOutput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pg
   const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
   const bytes = pgcount * plan.pgsize
   return first + bytes <= c.outputBytes && runFits(plan, first, bytes)
+}
+
+/** Whether `size` bytes from the address on are whole pages inside one input window. */
+export function isRange(c: Compiled, iova: bigint, size: number): boolean {
+  if (!isAddress(iova) || !isSize(c, size)) return false
+  split(iova, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
+  return isMultiple(c, hi, lo) && inWindow(c, hi, lo) && offset + size <= c.inputBytes
+}
+
+/** The same for output addresses. */
+export function isOutputRange(c: Compiled, paddr: bigint, size: number): boolean {
+  if (!isAddress(paddr) || !isSize(c, size)) return false
+  split(paddr, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  return isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + size <= c.outputBytes
+}
+
+function isSize(c: Compiled, size: number): boolean {
+  return Number.isSafeInteger(size) && size > 0 && isMultiple(c, size / 0x1_0000_0000, size)
+}
+
+/** Whether a number, by lane, is a multiple of the smallest page. */
+function isMultiple(c: Compiled, hi: number, lo: number): boolean {
+  return ((lo & c.offsetLo) | (hi & c.offsetHi)) === 0
 }
 
 /** Whether every page of a run can be expressed, when the first one can: no address in it has the lowest bit that has no place. */

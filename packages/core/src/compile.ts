@@ -7,7 +7,7 @@ import { type Agreed, type FormatConfig, type Geometry, type IoPageTableFmt, nod
 import { HotNode } from './hot-node.ts'
 import { laneHi, laneLo } from './lane-pieces.ts'
 import type { LeafPlan } from './leaf-plan.ts'
-import { type OnePage, onePageOf } from './one-page.ts'
+import { type OnePage, type OnePageParts, onePageOf } from './one-page.ts'
 
 /** Everything about a format and a configuration that tables share. */
 export interface Compiled {
@@ -23,8 +23,10 @@ export interface Compiled {
   readonly last: HotNode
   /** The plans that `mapPages` may use: those of the agreed bitmap, smallest first. */
   readonly plans: readonly LeafPlan[]
-  /** The smallest page, bytes: the granule of `flushWalk`. */
+  /** The smallest page, bytes: the granule of `flushWalk`. Its offset bits, by lane. */
   readonly granule: number
+  readonly offsetLo: number
+  readonly offsetHi: number
   /** `iova & mask` of a legal address equals `value`, or `upper` for the upper half of a sign-extended window; by lane. */
   readonly inputMaskLo: number
   readonly inputMaskHi: number
@@ -44,16 +46,41 @@ export interface Compiled {
   readonly onePage: OnePage | undefined
 }
 
-const cache = new WeakMap<IoPageTableFmt, Map<string, Compiled>>()
+interface Known {
+  readonly config: Agreed<FormatConfig>
+  readonly compiled: Compiled
+}
+
+const cache = new WeakMap<IoPageTableFmt, Known[]>()
 
 /** Compiles once per (format, agreed configuration): later tables share the result and its attribute cache. */
 export function compileFormat(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
-  let byConfig = cache.get(format)
-  if (byConfig === undefined) cache.set(format, (byConfig = new Map()))
-  const key = JSON.stringify(Object.entries(config).sort(), (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
-  let found = byConfig.get(key)
-  if (found === undefined) byConfig.set(key, (found = compile(format, config)))
-  return found
+  let known = cache.get(format)
+  if (known === undefined) cache.set(format, (known = []))
+  for (let i = known.length - 1; i >= 0; i--) if (isSame(known[i]!.config, config)) return known[i]!.compiled
+  const compiled = compile(format, config)
+  known.push({ config: frozen(config), compiled })
+  return compiled
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) frozen(member)
+  return Object.freeze(value)
+}
+
+/** Whether two configurations, which may hold lists and objects, say the same. A key made of them costs as much as all the rest of a table. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const other = b as Record<string, unknown>
+  let members = 0
+  for (const key in a) {
+    if (!isSame((a as Record<string, unknown>)[key], other[key])) return false
+    members++
+  }
+  for (const _ in b) members--
+  return members === 0
 }
 
 function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
@@ -69,15 +96,25 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
   const last = chain.at(-1)
   if (root === undefined || last === undefined) throw new Error(`${format.FORMAT}: the geometry's top is not among its nodes`)
   const window = windowOf(geometry)
-  const compiled = {
+  const granule = Math.min(...(plans.length > 0 ? plans : leaves).map((plan) => plan.pgsize))
+  const page: OnePageParts = {
+    plans,
+    last,
+    outputMaskLo: laneLo(~ones(geometry.oas - 1)),
+    outputMaskHi: laneHi(~ones(geometry.oas - 1)),
+    pagesFit: plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
+  }
+  return {
     geometry,
-    policy,
+    policy: policyOf(policy),
     chain,
     root,
     grows: geometry.growsTo !== undefined,
     last,
     plans,
-    granule: Math.min(...(plans.length > 0 ? plans : leaves).map((plan) => plan.pgsize)),
+    granule,
+    offsetLo: laneLo(BigInt(granule) - 1n),
+    offsetHi: laneHi(BigInt(granule) - 1n),
     inputMaskLo: laneLo(window.mask),
     inputMaskHi: laneHi(window.mask),
     inputLo: laneLo(window.lower),
@@ -85,12 +122,26 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     upperLo: laneLo(window.upper),
     upperHi: laneHi(window.upper),
     inputBytes: window.bytes,
-    outputMaskLo: laneLo(~ones(geometry.oas - 1)),
-    outputMaskHi: laneHi(~ones(geometry.oas - 1)),
+    outputMaskLo: page.outputMaskLo,
+    outputMaskHi: page.outputMaskHi,
     outputBytes: 2 ** geometry.oas,
-    pagesFit: plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
+    pagesFit: page.pagesFit,
+    onePage: onePageOf(page),
   }
-  return { ...compiled, onePage: onePageOf(compiled) }
+}
+
+/** Of one shape whatever the format wrote, so that V8 knows where its members are. */
+function policyOf(p: Policy): Policy {
+  const { conflict, freeTables, flushOrder, addPagesWithoutGather } = p
+  return {
+    conflict,
+    runSlots: p.runSlots,
+    freeTables,
+    flushOrder,
+    addPagesWithoutGather,
+    breakBeforeMake: p.breakBeforeMake,
+    dirty: p.dirty,
+  } as Policy
 }
 
 function windowOf(geometry: Geometry): { mask: bigint; lower: bigint; upper: bigint; bytes: number } {

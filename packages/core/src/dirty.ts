@@ -1,10 +1,11 @@
 /** Dirty tracking: which leaves a device wrote to, by the bits that the format's policy names. */
 import { matches } from './bits.ts'
-import { type DecodedLeaf, decode, slotBytes } from './decode.ts'
+import { type DecodedLeaf, decode } from './decode.ts'
 import { hex, IoPgtableError } from './errors.ts'
 import type { IotlbGather } from './gather.ts'
 import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
+import { reportLeaves } from './report-leaves.ts'
 import { slotIndex, type Tree } from './tree.ts'
 
 /** Flags of `readAndClearDirty`, with Linux's values. */
@@ -38,7 +39,8 @@ export function readAndClearDirty(
       t.call(() => visit(start, entry.size.pgsize))
       if ((flags & ReadDirty.NO_CLEAR) === 0) {
         clean(t, node, first, slots, dirty)
-        report(t, node, start, slots, gather)
+        // A TLB may hold the leaf as writable: without its invalidation the next write would not be seen.
+        if (gather !== undefined) reportLeaves(t, node, start, slots, gather)
       }
     }
     at = start + BigInt(entry.size.pgsize)
@@ -79,14 +81,4 @@ function clean(t: Tree, node: HotNode, first: number, slots: number, dirty: { cl
     for (let raw = t.rawAt(node, at); !t.exchange(node, at, raw, (raw & ~dirty.clear) | dirty.set); raw = t.rawAt(node, at));
     t.synced(at, 1 << node.entryLg)
   }
-}
-
-/** A TLB may hold the leaf as writable: without its invalidation the next write would not be seen. */
-function report(t: Tree, node: HotNode, iova: bigint, slots: number, gather: IotlbGather | undefined): void {
-  if (gather === undefined || gather.queued) return
-  const granule = slotBytes(node.node)
-  const byRange = t.compiled.policy.flushOrder === 'range'
-  if (byRange) gather.leafLevels |= 1 << node.node.level
-  if (byRange || t.tlb.addPages === undefined) gather.addRange(iova, granule, slots)
-  else t.call(() => t.tlb.addPages?.(gather, iova, granule, slots))
 }

@@ -146,6 +146,11 @@ export interface Policy {
   readonly flushOrder: 'walks-first' | 'slot-order' | 'range'
   /** Whether `addPages` is called when the caller gave no gather. */
   readonly addPagesWithoutGather: boolean
+  /**
+   * What hardware must not see change from one valid descriptor to another. The entry is then emptied, and its translations are flushed,
+   * before it is written again. `size`: a leaf that gives way to smaller ones, or to a table. `fields`: attributes, by their names.
+   */
+  readonly breakBeforeMake?: { readonly size: boolean; readonly fields: readonly string[] }
   /** Dirty tracking: a leaf is dirty when `dirty` matches; `clear` and `set` make it clean. */
   readonly dirty?: { readonly dirty: Match; readonly clear: bigint; readonly set: bigint }
 }

@@ -64,8 +64,12 @@ export class IotlbGather {
 
   /** {@link IotlbGather.addRange} for an address in lanes. */
   note(hi: number, lo: number, granule: number, count: number): void {
-    const lastHi = advanceHi(hi, lo, granule * count - 1)
-    const lastLo = advanceLo(lo, granule * count - 1)
+    // In two steps: the bytes of a range, less one, may have more bits than a number.
+    const before = granule * (count - 1)
+    const leafHi = advanceHi(hi, lo, before)
+    const leafLo = advanceLo(lo, before)
+    const lastHi = advanceHi(leafHi, leafLo, granule - 1)
+    const lastLo = advanceLo(leafLo, granule - 1)
     if (!this.#noted || isBelow(hi, lo, this.#firstHi, this.#firstLo)) {
       this.#firstHi = hi
       this.#firstLo = lo

@@ -15,7 +15,7 @@ export {
   meaningOf,
   slotBytes,
 } from './decode.ts'
-export { Device, Devres } from './device.ts'
+export { Device, Devres, DevresGuard } from './device.ts'
 export { ReadDirty, type ReadDirtyFlags } from './dirty.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
 export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './flush.ts'
@@ -49,9 +49,13 @@ export {
 } from './format.ts'
 export { type GatherOwner, IotlbGather } from './gather.ts'
 export { IoPageTable } from './io-page-table.ts'
+export type { Leaf, ProtectOptions } from './leaf-calls.ts'
+export type { AddressRange } from './leaf-range.ts'
+export type { LifetimeDebug } from './lifetime.ts'
 export { Prot, type ProtName, protNames, protOf } from './prot.ts'
 export type { TableToken } from './share.ts'
 export * from './sizes.ts'
+export { diffSnapshots, type Snapshot, type SnapshotChange, type SnapshotRun, snapshotText, type Translated } from './snapshot.ts'
 export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table-options.ts'
 export type * from './vector-binding.ts'
 export {

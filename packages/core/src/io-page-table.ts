@@ -1,5 +1,17 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
-import { explainPages, explainProt, explainRange, inWindow, isAddress, isInput, isOutput, isProt, planOf } from './arguments.ts'
+import {
+  explainPages,
+  explainProt,
+  explainRange,
+  inWindow,
+  isAddress,
+  isInput,
+  isOutput,
+  isOutputRange,
+  isProt,
+  isRange,
+  planOf,
+} from './arguments.ts'
 import { compileFormat } from './compile.ts'
 import type { Decoded } from './decode.ts'
 import { type Device, Devres } from './device.ts'
@@ -8,19 +20,23 @@ import { hex, IoPgtableError } from './errors.ts'
 import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from './format.ts'
 import { IotlbGather } from './gather.ts'
-import { join, lanes, split } from './lanes.ts'
+import { advanceHi, advanceLo, join, lanes, split } from './lanes.ts'
+import { cut, forEachLeaf, type Leaf, type LeafCall, type ProtectOptions, protect, snapshot, trim } from './leaf-calls.ts'
 import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
+import type { AddressRange } from './leaf-range.ts'
+import { LifetimeWatch } from './lifetime.ts'
 import { mapRun } from './map.ts'
 import { mapOne, type OnePage, translateOne, unmapOne } from './one-page.ts'
-import { pickPages } from './pgsize.ts'
+import { picked, pickPages } from './pgsize.ts'
 import type { Prot } from './prot.ts'
 import { finishGather, flushEverything, freeTree, strand, syncOwn } from './prune.ts'
 import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
 import { describeRoot, type RootView } from './root-view.ts'
 import { attachPool, freshState, openShared, type TableToken } from './share.ts'
+import type { Snapshot } from './snapshot.ts'
 import { bindGather, busy, dead, failed, noSizes, overlapApart } from './table-errors.ts'
 import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS } from './table-memory.ts'
-import type { AttachOptions, DebugOptions, Hooks, MapResult, TableOptions } from './table-options.ts'
+import type { AttachOptions, Hooks, MapResult, TableOptions } from './table-options.ts'
 import { found, lookup, translateMany } from './translate.ts'
 import { Tree } from './tree.ts'
 import { reportPages, unmapRun } from './unmap.ts'
@@ -56,7 +72,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #root: RootView
   /** The root that the driver knows of. */
   #reportedRoot: number
-  readonly #debug: DebugOptions
+  readonly #debug: TableToken['debug']
+  #lifetime: LifetimeWatch | undefined
+  /** Why the last run ended early, when it is for an error. */
+  #error: IoPgtableError | undefined = undefined
   #ok: MapResult = Object.freeze({ mapped: 0, error: undefined })
 
   private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, hooks: Hooks) {
@@ -65,7 +84,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.config = this.#config as Agreed<ConfigOf<F>>
     this.context = format.context(config) as ContextOf<F>
     this.#tree = tree
-    this.#debug = hooks.debug ?? {}
+    const { lifetime: _, ...debug } = hooks.debug ?? {}
+    this.#debug = debug
     this.#onWarn = config.quirks.includes('NO_WARN') ? undefined : hooks.onWarn
     this.#single = this.#debug.oneTablePerCall ?? false
     this.#lock = this.#debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
@@ -74,7 +94,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#root = describeRoot(format, this.#config, tree)
     this.#reportedRoot = this.#root.state
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
-    this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize
+    // `| 0`: `pgsize` is a double where any format has large pages, and comparing with it costs every call
+    this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize | 0
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
     this.#ranged = flushOrder === 'range'
     const quiet = flushOrder !== 'range' && (!addPagesWithoutGather || tree.tlb === NOOP_FLUSH_OPS || tree.tlb.addPages === undefined)
@@ -95,7 +116,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))
     const root = makeRoot(allocator, compiled, state, owner)
     try {
-      return new IoPageTable(format, config, new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { onWarn, onRoot, debug })
+      const tree = new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS)
+      const table = new IoPageTable(format, config, tree, { onWarn, onRoot, debug })
+      if (debug?.lifetime) table.#lifetime = new LifetimeWatch(table, { name: name ?? format.FORMAT, state }, debug.lifetime)
+      return table
     } catch (error) {
       allocator.free(root)
       throw error
@@ -121,7 +145,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** A token for `attach`, which can be posted to a worker. @throws `EINVAL` when the pool's memory is not shared. */
   share(): TableToken {
     const t = this.#live('share')
-    return { format: this.format.FORMAT, config: this.#config, debug: this.#debug, pool: t.pool.token(), state: t.state, owner: t.owner }
+    const pool = t.pool.token()
+    this.#lifetime?.shared()
+    return { format: this.format.FORMAT, config: this.#config, debug: this.#debug, pool, state: t.state, owner: t.owner }
   }
 
   /**
@@ -140,18 +166,32 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#live('mapPages')
     const plan = planOf(t.compiled, pgsize)
-    if (plan === undefined || !isAddress(iova) || !isAddress(paddr)) return this.#refuse(iova, paddr, pgsize, pgcount)
+    if (plan === undefined || !isAddress(iova) || !isAddress(paddr))
+      return failed(0, this.#explain('mapPages', iova, paddr, pgsize, pgcount))
     split(iova, paddr)
-    const iLo = lanes[0]!
-    const iHi = lanes[1]!
-    const pLo = lanes[2]!
-    const pHi = lanes[3]!
-    if (!isInput(t.compiled, plan, iHi, iLo, pgcount) || !isOutput(t.compiled, plan, pHi, pLo, pgcount))
-      return this.#refuse(iova, paddr, pgsize, pgcount)
-    if (!this.#expressible(plan, prot)) return failed(0, explainProt('mapPages', prot))
-    if (t.inCallback) return failed(0, busy('mapPages'))
-    const mapped = pgsize * this.#mapRun(plan, iHi, iLo, pHi, pLo, pgcount, prot)
-    if (t.mapStop !== '') return failed(mapped, this.#mapError(iova + BigInt(mapped), pgsize))
+    return this.#answer(this.#mapLanes(plan, lanes[1]!, lanes[0]!, lanes[3]!, lanes[2]!, pgcount, prot))
+  }
+
+  /** Checks and maps one run of equal pages at addresses of 64 bits. Returns the bytes mapped; when they are not all, `#error` may say why. */
+  #mapLanes(plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, pgcount: number, prot: Prot): number {
+    const t = this.#tree
+    if (!isInput(t.compiled, plan, hi, lo, pgcount) || !isOutput(t.compiled, plan, pHi, pLo, pgcount))
+      return this.#stop(this.#explain('mapPages', join(hi, lo), join(pHi, pLo), plan.pgsize, pgcount))
+    if (!this.#expressible(plan, prot)) return this.#stop(explainProt('mapPages', prot))
+    if (t.inCallback) return this.#stop(busy('mapPages'))
+    const mapped = plan.pgsize * this.#mapRun(plan, hi, lo, pHi, pLo, pgcount, prot)
+    // After the run: a call from inside one of its callbacks was refused, and told so here.
+    this.#error = t.mapStop === '' ? undefined : this.#mapError(join(hi, lo) + BigInt(mapped), plan.pgsize)
+    return mapped
+  }
+
+  #stop(error: IoPgtableError): 0 {
+    this.#error = error
+    return 0
+  }
+
+  #answer(mapped: number): MapResult {
+    if (this.#error !== undefined) return failed(mapped, this.#error)
     if (this.#ok.mapped !== mapped) this.#ok = Object.freeze({ mapped, error: undefined })
     return this.#ok
   }
@@ -183,10 +223,17 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     if (!isInput(t.compiled, plan, hi, lo, pgcount)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
     bindGather('unmapPages', gather, t)
     if (t.compiled.policy.freeTables === 'covered') return this.#unmapCovered(iova, hi, lo, pgsize * pgcount, gather)
+    return this.#unmapRun(plan, hi, lo, pgcount, gather)
+  }
+
+  /** Unmaps one run of equal pages at an address that was checked. Returns the bytes. */
+  #unmapRun(plan: LeafPlan, hi: number, lo: number, pgcount: number, gather: IotlbGather | undefined): number {
+    const t = this.#tree
     const count =
       this.#lock === undefined ? unmapRun(t, plan, hi, lo, pgcount, gather) : this.#lockedUnmap(this.#lock, plan, hi, lo, pgcount, gather)
-    if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(iova + BigInt(count * pgsize), pgsize)
-    return count * pgsize
+    const bytes = count * plan.pgsize
+    if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(join(hi, lo) + BigInt(bytes), plan.pgsize)
+    return bytes
   }
 
   /** One page with a gather, the short way. */
@@ -211,8 +258,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** Maps any range of whole pages with the page sizes that `pickPages` chooses; answers as `mapPages`. */
   mapRange(iova: bigint, paddr: bigint, size: number, prot: Prot): MapResult {
     const t = this.#live('mapRange')
-    const wrong = explainRange(t.compiled, 'mapRange', iova, paddr, size, t.compiled.granule)
-    if (wrong !== undefined) return failed(0, wrong)
+    if (!isRange(t.compiled, iova, size) || !isOutputRange(t.compiled, paddr, size)) {
+      const wrong = explainRange(t.compiled, 'mapRange', iova, paddr, size, t.compiled.granule)
+      if (wrong !== undefined) return failed(0, wrong)
+    }
     if (!isProt(prot)) return failed(0, explainProt('mapRange', prot))
     if (t.compiled.plans.length === 0) return failed(0, noSizes('mapRange'))
     const result = this.#mapRuns(t, iova, paddr, size, prot)
@@ -221,15 +270,21 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   }
 
   #mapRuns(t: Tree, iova: bigint, paddr: bigint, size: number, prot: Prot): MapResult {
-    for (let mapped = 0; mapped < size; ) {
-      const at = iova + BigInt(mapped)
-      const to = paddr + BigInt(mapped)
-      const { pgsize, pgcount } = pickPages(t.compiled.plans, at | to, at ^ to, size - mapped)
-      const result = this.#mapPages(at, to, pgsize, pgcount, prot)
-      mapped += result.mapped
-      if (result.error !== undefined) return failed(mapped, result.error)
+    split(iova, paddr)
+    let lo = lanes[0]!
+    let hi = lanes[1]!
+    let pLo = lanes[2]!
+    let pHi = lanes[3]!
+    for (let left = size; ; ) {
+      const plan = pickPages(t.compiled.plans, hi | pHi, lo | pLo, hi ^ pHi, lo ^ pLo, left)
+      const mapped = this.#mapLanes(plan, hi, lo, pHi, pLo, picked.pgcount, prot)
+      left -= mapped
+      if (left === 0 || this.#error !== undefined) return this.#answer(size - left)
+      hi = advanceHi(hi, lo, mapped)
+      lo = advanceLo(lo, mapped)
+      pHi = advanceHi(pHi, pLo, mapped)
+      pLo = advanceLo(pLo, mapped)
     }
-    return Object.freeze({ mapped: size, error: undefined })
   }
 
   /**
@@ -250,23 +305,25 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix (or more: see `unmapPages`) */
   unmapRange(iova: bigint, size: number, gather?: IotlbGather): number {
     const t = this.#changing('unmapRange')
-    const wrong = explainRange(t.compiled, 'unmapRange', iova, undefined, size, t.compiled.granule)
-    if (wrong !== undefined) throw wrong
+    if (!isRange(t.compiled, iova, size)) {
+      const wrong = explainRange(t.compiled, 'unmapRange', iova, undefined, size, t.compiled.granule)
+      if (wrong !== undefined) throw wrong
+    }
     if (t.compiled.plans.length === 0) throw noSizes('unmapRange')
-    if (t.compiled.policy.freeTables === 'covered') {
-      bindGather('unmapRange', gather, t)
-      split(iova, 0n)
-      return this.#unmapCovered(iova, lanes[1]!, lanes[0]!, size, gather)
+    bindGather('unmapRange', gather, t)
+    split(iova, 0n)
+    let lo = lanes[0]!
+    let hi = lanes[1]!
+    if (t.compiled.policy.freeTables === 'covered') return this.#unmapCovered(iova, hi, lo, size, gather)
+    for (let left = size; ; ) {
+      const plan = pickPages(t.compiled.plans, hi, lo, 0, 0, left)
+      const wanted = plan.pgsize * picked.pgcount
+      const bytes = this.#unmapRun(plan, hi, lo, picked.pgcount, gather)
+      left -= bytes
+      if (left === 0 || bytes < wanted) return size - left
+      hi = advanceHi(hi, lo, bytes)
+      lo = advanceLo(lo, bytes)
     }
-    let unmapped = 0
-    while (unmapped < size) {
-      const at = iova + BigInt(unmapped)
-      const { pgsize, pgcount } = pickPages(t.compiled.plans, at, 0n, size - unmapped)
-      const bytes = this.unmapPages(at, pgsize, pgcount, gather)
-      unmapped += bytes
-      if (bytes < pgsize * pgcount) break
-    }
-    return unmapped
   }
 
   /** Maps a range or nothing: on an error the prefix is unmapped and flushed, and the error thrown. What a callback of the driver throws passes through, and the prefix stays. */
@@ -365,6 +422,63 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     else this.#lock.hold('readAndClearDirty', iova, size, read)
   }
 
+  /**
+   * Makes a boundary between two mappings at an address: the leaf that the address lies in gives way to smaller ones, the largest that fit,
+   * and to no more tables than it takes. Every translation stays as it is; where the format says `breakBeforeMake`, the leaf's range
+   * translates to nothing for a moment, and is flushed then. Elsewhere the larger leaf is noted in the gather, which must be synced before
+   * its parts change; without one it is flushed before the call ends.
+   * @returns whether something changed: not where there is a boundary, or nothing is mapped
+   * @throws `EINVAL`, `ERANGE`, `ENOMEM`, `EBUSY`, and what callbacks throw: nothing has changed then
+   */
+  cut(iova: bigint, gather?: IotlbGather): boolean {
+    return cut(this.#leafCall('cut', gather), iova, gather)
+  }
+
+  /**
+   * Changes what mapped leaves grant, in place, up to the first hole. Their addresses and sizes stay, and whether the device wrote to them,
+   * as far as the new permissions can say it.
+   * @returns bytes from the start of the range on: less than its size where there is a hole
+   * @throws `EINVAL` for a range that covers a part of a leaf, unless `cut` is set, and for a prot that a leaf cannot have: nothing has
+   * changed then. `ERANGE`; `ENOMEM` for a cut; `EBUSY`
+   */
+  protect(iova: bigint, size: number, prot: Prot, { gather, cut: cuts = false }: ProtectOptions = {}): number {
+    return protect(this.#leafCall('protect', gather), iova, size, prot, gather, cuts)
+  }
+
+  /**
+   * Frees the tables that translate nothing, which page by page unmaps leave behind, and which lie wholly in the range: by default all. No
+   * call on an address that such a table translates may run at the same time.
+   * @returns bytes of tables; with a gather they wait in it
+   */
+  trim(range?: AddressRange, gather?: IotlbGather): number {
+    return trim(this.#leafCall('trim', gather), range, gather)
+  }
+
+  /**
+   * Visits the leaves that touch a range, or all, in order: each mapping once, and whole. The visitor may read the table, and ends the visit
+   * by returning false.
+   * @returns false when the visitor ended it
+   */
+  forEachLeaf(range: AddressRange | undefined, visit: (leaf: Leaf) => unknown): boolean {
+    this.#live('forEachLeaf')
+    return forEachLeaf(this.#edit(), range, visit)
+  }
+
+  /** All that the table translates now, as plain data; {@link diffSnapshots} compares two. */
+  snapshot(): Snapshot {
+    this.#live('snapshot')
+    return snapshot(this.#edit())
+  }
+
+  #leafCall(op: string, gather: IotlbGather | undefined): LeafCall {
+    bindGather(op, gather, this.#changing(op))
+    return this.#edit()
+  }
+
+  #edit(): LeafCall {
+    return { t: this.#tree, format: this.format, config: this.#config, context: this.context, lock: this.#lock }
+  }
+
   /** The tree as it is now: its top is another node once the root grew. */
   get geometry(): Geometry {
     return this.#view().geometry
@@ -410,6 +524,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     flushEverything(t)
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
     freeTree(t)
+    this.#lifetime?.freed()
   }
 
   /** `free`, and nothing for a table that is freed already. */
@@ -462,10 +577,6 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
       explainPages(this.#tree.compiled, op, iova, paddr, pgsize, pgcount) ??
       new IoPgtableError('EINVAL', op, `iova ${iova}: refused`, { value: iova })
     )
-  }
-
-  #refuse(iova: bigint, paddr: bigint, pgsize: number, pgcount: number): MapResult {
-    return failed(0, this.#explain('mapPages', iova, paddr, pgsize, pgcount))
   }
 
   #mapError(iova: bigint, pgsize: number): IoPgtableError {

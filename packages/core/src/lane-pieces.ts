@@ -1,14 +1,17 @@
 /** Bit pieces of 64-bit descriptors as shifts and masks of int32 lanes: made once per configuration, read by the hot loops. */
 import { ones, type Piece } from './bits.ts'
 
-/** Low 32 bits of a bigint as an int32. */
+/**
+ * Low 32 bits of a bigint as an int32. `| 0`: V8 makes a double of the bigints -2^31 and 2^31 - 1, and one format with such a mask would make
+ * the field that holds it slower for all.
+ */
 export function laneLo(value: bigint): number {
-  return Number(BigInt.asIntN(32, value))
+  return Number(BigInt.asIntN(32, value)) | 0
 }
 
 /** Bits 63:32 of a bigint as an int32. */
 export function laneHi(value: bigint): number {
-  return Number(BigInt.asIntN(32, value >> 32n))
+  return Number(BigInt.asIntN(32, value >> 32n)) | 0
 }
 
 /**

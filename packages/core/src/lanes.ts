@@ -16,6 +16,18 @@ export function splitOne(value: bigint): void {
   scratch[0] = value
 }
 
+/**
+ * Whether a bigint is below 2^64; `hi` is its high lane as {@link split} left it. V8 compares bigints as int64 until it meets one that is
+ * none, so those of the upper half (TTBR1, sign-extended spaces) are compared apart: they do not slow down the tables that have none.
+ */
+export function isBelow64(value: bigint, hi: number): boolean {
+  return hi >= 0 ? BigInt.asUintN(64, value) === value : isUpper64(value)
+}
+
+function isUpper64(value: bigint): boolean {
+  return BigInt.asUintN(64, value) === value
+}
+
 /** The value of two lanes. */
 export function join(hi: number, lo: number): bigint {
   lanes[0] = lo

@@ -4,11 +4,13 @@
  * and holds its address unmoved, in a table that the walk cache knows. Everything they read is an int32 of one object, and no loop, second
  * size or message is in them: they stay below the size that V8 inlines.
  */
-import { isAddress } from './arguments.ts'
 import type { Compiled } from './compile.ts'
-import { join, lanes, split, splitOne } from './lanes.ts'
+import { isBelow64, join, lanes, split, splitOne } from './lanes.ts'
 import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
 import type { Tree } from './tree.ts'
+
+/** What {@link onePageOf} looks at. */
+export type OnePageParts = Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'plans' | 'last' | 'pagesFit'>
 
 /** The smallest page of a configuration, as int32 constants. */
 export class OnePage {
@@ -34,7 +36,7 @@ export class OnePage {
   readonly attrHi: Int32Array
   readonly attrState: Uint8Array
 
-  constructor(c: Pick<Compiled, 'outputMaskLo' | 'outputMaskHi'>, plan: LeafPlan) {
+  constructor(c: OnePageParts, plan: LeafPlan) {
     const { node } = plan
     this.plan = plan
     this.offsetLo = plan.offsetLo
@@ -60,7 +62,7 @@ export class OnePage {
 }
 
 /** The short way's constants, or undefined where the smallest page is not of its shape. */
-export function onePageOf(c: Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'plans' | 'last' | 'pagesFit'>): OnePage | undefined {
+export function onePageOf(c: OnePageParts): OnePage | undefined {
   const plan = c.plans[0]
   const fits =
     plan !== undefined && plan.node === c.last && plan.slots === 1 && plan.plain && plan.simple && plan.offsetHi === 0 && c.pagesFit
@@ -69,12 +71,13 @@ export function onePageOf(c: Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'p
 
 /** Maps one page; false, with nothing done, when the general way must. */
 export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean {
-  if (!isAddress(iova) || !isAddress(paddr)) return false
+  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint') return false
   split(iova, paddr)
   const lo = lanes[0]!
   const hi = lanes[1]!
   const pLo = lanes[2]!
   const pHi = lanes[3]!
+  if (!isBelow64(iova, hi) || !isBelow64(paddr, pHi)) return false
   if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0 || one.attrState[prot] !== ATTR_READY) return false
   // a typed array takes '3' for 3
   if (typeof prot !== 'number') return false
@@ -90,10 +93,11 @@ export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
 
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
 export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
-  if (!isAddress(iova)) return false
+  if (typeof iova !== 'bigint') return false
   splitOne(iova)
   const lo = lanes[0]!
   const hi = lanes[1]!
+  if (!isBelow64(iova, hi)) return false
   const at = (lo & one.offsetLo) === 0 ? leafOf(t, one, hi, lo) : -1
   if (at < 0) return false
   const words = t.words
@@ -104,10 +108,12 @@ export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
 
 /** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
 export function translateOne(t: Tree, one: OnePage, iova: bigint): bigint | undefined {
-  if (!isAddress(iova)) return undefined
+  if (typeof iova !== 'bigint') return undefined
   splitOne(iova)
   const lo = lanes[0]!
-  const table = t.cached(lanes[1]!, lo)
+  const hi = lanes[1]!
+  if (!isBelow64(iova, hi)) return undefined
+  const table = t.cached(hi, lo)
   if (table < 0) return undefined
   const words = t.words
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0

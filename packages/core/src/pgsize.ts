@@ -1,36 +1,32 @@
 /** The one choice of page sizes: the largest that alignment and length allow, for as long as no larger one becomes possible. */
-import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 
-export interface PickedPages {
-  readonly pgsize: number
-  readonly pgcount: number
-}
+/** How many pages {@link pickPages} chose: kept here so that a choice allocates nothing. */
+export const picked: { pgcount: number } = { pgcount: 0 }
 
 /**
  * How the next pages of a range are mapped or unmapped, as Linux's `iommu_pgsize`: the largest page size that the alignment of both
  * addresses and the length allow, and as many of it as there are before the next larger size could be used. There may be forty sizes, so
  * that they are compared by their logarithms.
  * @param plans smallest first
- * @param merged iova | paddr: its low zero bits are the alignment of both
- * @param apart iova ^ paddr: its low zero bits are where the two can be aligned at once
+ * @param hi with `lo`, by lane: iova | paddr: its low zero bits are the alignment of both
+ * @param apartHi with `apartLo`: iova ^ paddr: its low zero bits are where the two can be aligned at once
+ * @returns the size; their number is in {@link picked}
  */
-export function pickPages(plans: readonly LeafPlan[], merged: bigint, apart: bigint, size: number): PickedPages {
-  split(merged, apart)
-  const lo = lanes[0]!
-  const hi = lanes[1]!
+export function pickPages(plans: readonly LeafPlan[], hi: number, lo: number, apartHi: number, apartLo: number, size: number): LeafPlan {
   const most = Math.min(zeros(hi, lo), floorLg(size))
-  const atOnce = zeros(lanes[3]!, lanes[2]!)
+  const atOnce = zeros(apartHi, apartLo)
   let best = 0
   while (best + 1 < plans.length && plans[best + 1]!.stepLg <= most) best++
-  const pgsize = plans[best]!.pgsize
+  const plan = plans[best]!
   const larger = plans[best + 1]
   let bytes = size
   if (larger !== undefined && larger.stepLg <= atOnce) {
     const toBoundary = larger.pgsize - below(hi, lo, larger.pgsize)
     if (toBoundary + larger.pgsize <= size) bytes = toBoundary
   }
-  return { pgsize, pgcount: Math.floor(bytes / pgsize) }
+  picked.pgcount = Math.floor(bytes / plan.pgsize)
+  return plan
 }
 
 /** The number of zero bits below the lowest one of two lanes; 64 where all are. */

@@ -24,7 +24,12 @@ export class RangeLock {
 
   /** Runs `work` while holding `bytes` from `first` on. @throws `EBUSY` naming both ranges when somebody holds a part of it. */
   hold<T>(op: string, first: bigint, bytes: number, work: () => T): T {
-    const slot = this.#acquire(op, first, first + BigInt(bytes) - 1n)
+    return this.holdTo(op, first, first + BigInt(bytes) - 1n, work)
+  }
+
+  /** The same for a range by its last address. */
+  holdTo<T>(op: string, first: bigint, last: bigint, work: () => T): T {
+    const slot = this.#acquire(op, first, last)
     try {
       return work()
     } finally {

@@ -18,7 +18,7 @@ export interface TableToken {
 
 /** A table's state words: shared with other workers when the pool is. */
 export function freshState(shared: boolean, words: number): Int32Array {
-  return new Int32Array(shared ? new SharedArrayBuffer(words * 4) : new ArrayBuffer(words * 4))
+  return shared ? new Int32Array(new SharedArrayBuffer(words * 4)) : new Int32Array(words)
 }
 
 /** Checks a token. @throws `EINVAL` when it is of another format, or none. */

@@ -56,7 +56,7 @@ export class TableMemory {
   constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     this.pool = pool
     this.words = pool.words
-    this.doubles = new Float64Array(pool.words.buffer, pool.words.byteOffset, pool.words.length / 2)
+    this.doubles = pool.doubles
     this.meta = pool.meta
     this.baseLo = laneLo(pool.base)
     this.baseHi = laneHi(pool.base)

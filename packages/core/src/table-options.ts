@@ -2,6 +2,7 @@
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import type { IoPgtableError } from './errors.ts'
 import type { TlbFlushOps } from './flush.ts'
+import type { LifetimeDebug } from './lifetime.ts'
 
 /** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
 export interface MapResult {
@@ -16,6 +17,8 @@ export interface DebugOptions {
   readonly oneTablePerCall?: boolean
   /** Throw `EBUSY` when two calls work on overlapping ranges at once. */
   readonly rangeLock?: boolean
+  /** Report a table of `createRaw` that outlives its device, or that nobody frees. */
+  readonly lifetime?: LifetimeDebug
 }
 
 /** What a table needs beside its format's configuration. */

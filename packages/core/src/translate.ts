@@ -109,7 +109,7 @@ function translateInto(t: Tree, from: Int32Array, to: Int32Array, i: number): 0 
 
 /** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translateCached} is written. */
 function isPlainest(plan: LeafPlan): boolean {
-  return plan.simple && plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0 && plan.keepHi === 0 && plan.node.entryLg === 1
+  return plan.simple && plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0 && plan.keepHi === 0
 }
 
 /**
@@ -125,7 +125,9 @@ function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32
   const indexMask = t.last.indexMask | 0
   const matchMask = plan.matchMask | 0
   const matchValue = plan.matchValue | 0
-  const addressHi = plan.addressHi | 0
+  const entryLg = t.last.entryLg | 0
+  // An entry of 32 bits has no high lane: its low one is read again, for nothing.
+  const addressHi = entryLg === 1 ? plan.addressHi | 0 : 0
   const keepLo = plan.keepLo | 0
   const addressLo = plan.addressLo & ~keepLo
   const generation = t.meta[GENERATION]! | 0
@@ -136,10 +138,10 @@ function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32
     const hi = from[i + 1]!
     const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
     if (cache[c] === (lo & tagMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
-      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << 1)) | 0
+      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
       const d = words[at]!
       if ((d & matchMask) === matchValue) {
-        to[i + 1] = words[at + 1]! & addressHi
+        to[(i + 1) | 0] = words[(at + entryLg) | 0]! & addressHi
         to[i] = (d & addressLo) | (lo & keepLo)
         hits = (hits + 1) | 0
         continue
@@ -152,6 +154,11 @@ function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32
 
 /** The index of the first address that is not in the input window, or their number. */
 function firstOutside(t: Tree, from: Int32Array): number {
-  for (let i = 0; i < from.length; i = (i + 2) | 0) if (!inWindow(t.compiled, from[i + 1]!, from[i]!)) return i >> 1
+  const { inputMaskHi, inputMaskLo, inputHi, inputLo } = t.compiled
+  for (let i = 0; i < from.length; i = (i + 2) | 0) {
+    const hi = from[(i + 1) | 0]!
+    const lo = from[i]!
+    if ((((hi & inputMaskHi) ^ inputHi) | ((lo & inputMaskLo) ^ inputLo)) !== 0 && !inWindow(t.compiled, hi, lo)) return i >> 1
+  }
   return from.length >> 1
 }

@@ -206,11 +206,14 @@ export class Tree extends TableMemory {
   /** Calls `take` with the table and every table below it, and their nodes. */
   forEachTable(node: HotNode, table: number, take: (table: PtPtr, node: HotNode) => void): void {
     take((table * 4) as PtPtr, node)
-    if (node.child === undefined) return
-    const n = 2 ** node.node.bits
-    for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
-      const at = table + (i << node.entryLg)
-      if (this.isTable(node, at)) this.forEachTable(node.child, this.tableOf(node, at), take)
+    const child = node.child
+    if (child === undefined) return
+    const n = (node.indexMask + 1) | 0
+    for (let i = this.emptyPrefix(node, table, n); i < n; i = (i + 1) | 0) {
+      const at = (table + (i << node.entryLg)) | 0
+      if (!this.isTable(node, at)) continue
+      if (child.child === undefined) take((this.tableOf(node, at) * 4) as PtPtr, child)
+      else this.forEachTable(child, this.tableOf(node, at), take)
     }
   }
 }

@@ -1,6 +1,7 @@
 /** `Device` and `Devres`: resources that live no longer than the binding of their device. */
 import { Device, Devres, IoPageTable } from '@io-pgtable/core'
-import { expect, test } from 'vitest'
+import { Owned } from '@io-pgtable/pt-allocator'
+import { describe, expect, test } from 'vitest'
 import { codeOf, newPool, PAGE, RW, SIZES, thrownBy } from './helpers.ts'
 import { toy } from './toy-format.ts'
 
@@ -143,4 +144,117 @@ test('two devices are apart', () => {
   b.access().map(0n, 0n, PAGE, RW)
   two.unbind()
   expect(pool.stats().live).toBe(0)
+})
+
+describe('a resource that a job uses', () => {
+  function three(): { device: Device; log: string[]; a: Devres<Disposable>; b: Devres<Disposable>; c: Devres<Disposable> } {
+    const device = new Device('gpu').bind()
+    const log: string[] = []
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => new Devres(device, resource(log, name))) as [
+      Devres<Disposable>,
+      Devres<Disposable>,
+      Devres<Disposable>,
+    ]
+    return { device, log, a, b, c }
+  }
+
+  test('defers the unbind: access ends at once, it and what is older go with the last release, in reverse order', () => {
+    const { device, log, a, b, c } = three()
+    const jobs = [b.acquire(), b.acquire()]
+    device.unbind()
+    expect([log, device.bound, device.unbinding, b.inUse]).toEqual([['c'], false, true, true])
+    for (const res of [a, b, c]) {
+      expect(codeOf(thrownBy(() => res.access()))).toEqual(['ENODEV', 'gpu'])
+      expect(codeOf(thrownBy(() => res.acquire()))).toEqual(['ENODEV', 'gpu'])
+      expect(res.revoked).toBe(true)
+    }
+    expect(codeOf(thrownBy(() => device.bind()))).toEqual(['EBUSY', 'gpu'])
+    expect(codeOf(thrownBy(() => device.unbind()))).toEqual(['ENODEV', 'gpu'])
+    jobs[0]?.release()
+    jobs[0]?.release()
+    expect([log, device.unbinding]).toEqual([['c'], true])
+    jobs[1]?.[Symbol.dispose]()
+    expect([log, device.unbinding, b.inUse]).toEqual([['c', 'b', 'a'], false, false])
+    expect(thrownBy(() => jobs[1]?.resource).code).toBe('ENODEV')
+    device.bind()
+    expect(device.bound).toBe(true)
+  })
+
+  test('stays whole until then: a table is walked by the job to its end', () => {
+    const pool = newPool()
+    const device = new Device('gpu').bind()
+    const res = IoPageTable.create(device, toy(), { allocator: pool, ...REQUEST })
+    res.access().map(0n, 0x7000n, PAGE, RW)
+    const job = res.acquire()
+    device.unbind()
+    expect([job.resource.iovaToPhys(0x10n), pool.stats().live > 0]).toEqual([0x7010n, true])
+    const table = job.resource
+    job.release()
+    expect([pool.stats().live, thrownBy(() => table.iovaToPhys(0n)).code, thrownBy(() => job.resource).code]).toEqual([
+      0,
+      'ENODEV',
+      'ENODEV',
+    ])
+  })
+
+  test('a guard that is released before the unbind changes nothing', () => {
+    const { device, log, b } = three()
+    b.acquire().release()
+    expect(b.access()).toBeDefined()
+    device.unbind()
+    expect(log).toEqual(['c', 'b', 'a'])
+  })
+
+  test('defers a revoke, which leaves the others alone', () => {
+    const { device, log, a, b } = three()
+    const job = b.acquire()
+    b.revoke()
+    expect([log, b.revoked, a.revoked]).toEqual([[], true, false])
+    expect(thrownBy(() => b.acquire()).code).toBe('ENODEV')
+    job.release()
+    expect(log).toEqual(['b'])
+    device.unbind()
+    expect(log).toEqual(['b', 'c', 'a'])
+  })
+
+  test('one that is disposed of may release what it used: each goes once, in order', () => {
+    const device = new Device('gpu').bind()
+    const log: string[] = []
+    const a = new Devres(device, resource(log, 'a'))
+    const guard = a.acquire()
+    new Devres(device, {
+      [Symbol.dispose]() {
+        guard.release()
+        log.push('b')
+      },
+    })
+    device.unbind()
+    expect([log, device.unbinding]).toEqual([['b', 'a'], false])
+  })
+
+  test('one that refuses throws from the release that was waited for, and does not keep the others', () => {
+    const device = new Device('gpu').bind()
+    const log: string[] = []
+    new Devres(device, resource(log, 'a'))
+    const job = new Devres(device, resource(log, 'b', true)).acquire()
+    device.unbind()
+    expect(() => job.release()).toThrow('b refuses')
+    expect([log, device.unbinding]).toEqual([['a'], false])
+  })
+})
+
+test('`using` ends a table, a guard, a resource and an owned block with their scope', () => {
+  const pool = newPool()
+  const device = new Device('gpu').bind()
+  const seen: unknown[] = []
+  {
+    using table = IoPageTable.createRaw(toy(), { allocator: pool, ...REQUEST })
+    table.map(0n, 0x7000n, PAGE, RW)
+    using block = Owned.alloc(pool, 4096)
+    using res = IoPageTable.create(device, toy(), { allocator: pool, ...REQUEST })
+    using job = res.acquire()
+    seen.push(table.iovaToPhys(0n), block.owned, res.inUse, job.resource === res.access())
+  }
+  expect([seen, pool.stats().live, pool.leaks()]).toEqual([[0x7000n, true, true, true], 0, []])
+  device.unbind()
 })

@@ -119,3 +119,12 @@ test('two tables of one pool, each with its own callbacks', () => {
   second.free()
   expectSound(first)
 })
+
+test('ranges of more bytes than a number can count end where they should', () => {
+  const gather = new IotlbGather()
+  gather.addRange(0xfe00_0000_0000_0000n, 0x1000, 2 ** 57 / 0x1000)
+  expect([gather.first, gather.last]).toEqual([0xfe00_0000_0000_0000n, 2n ** 64n - 1n])
+  gather.abandon()
+  gather.addRange(0n, 0x1000, 2 ** 52)
+  expect(gather.last).toBe(2n ** 64n - 1n)
+})

@@ -22,7 +22,7 @@ function meet(round: number): void {
   for (let spins = 0; Atomics.load(counter, 0) < (round + 1) * shape.threads; spins++) if (spins > 5000) Atomics.wait(counter, 1, 0, 0.1)
 }
 
-runRaces(table, shape, me, meet)
+const races = runRaces(table, shape, me, meet)
 meet(shape.rounds)
-const checks = runSteps(table, shape, me)
-parentPort?.postMessage({ checks, tableBytes: table.tableBytes })
+const { checks, calls } = runSteps(table, shape, me)
+parentPort?.postMessage({ checks, calls: races + calls, tableBytes: table.tableBytes })

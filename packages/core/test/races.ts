@@ -17,12 +17,13 @@ const TABLE = 512 * PAGE
 const UPPER = 512 * TABLE
 const RW = 3
 
-/** Interleaved pages of the same tables: in each round everyone needs the same two missing tables at the same moment. */
-export function runRaces(table: IoPageTable<Toy>, { rounds, threads }: RaceShape, me: number, meet: (round: number) => void): void {
+/** Interleaved pages of the same tables: in each round everyone needs the same two missing tables at the same moment. Returns the calls made. */
+export function runRaces(table: IoPageTable<Toy>, { rounds, threads }: RaceShape, me: number, meet: (round: number) => void): number {
+  let calls = 0
   for (let round = 0; round < rounds; round++) {
     const start = BigInt(UPPER) * BigInt(round % 256) + BigInt(TABLE * (2 * Math.floor(round / 256)))
     meet(round)
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 8; i++, calls++) {
       const iova = start + BigInt((i * threads + me) * PAGE)
       const { mapped, error } = table.mapPages(iova, paddrOf(iova), PAGE, 1, RW)
       if (mapped !== PAGE || error !== undefined) throw new Error(`round ${round}: ${error}`)
@@ -30,17 +31,20 @@ export function runRaces(table: IoPageTable<Toy>, { rounds, threads }: RaceShape
     if (round % 3 === 0) {
       const iova = start + BigInt(me * PAGE)
       if (table.iovaToPhys(iova) !== paddrOf(iova) || table.unmapPages(iova, PAGE, 1) !== PAGE) throw new Error(`round ${round}: lost`)
+      calls += 2
     }
   }
+  return calls
 }
 
-/** Random work in whole tables of the last level: they come and go, and their memory goes from thread to thread. Returns the checks made. */
-export function runSteps(table: IoPageTable<Toy>, { steps, threads }: RaceShape, me: number): number {
+/** Random work in whole tables of the last level: they come and go, and their memory goes from thread to thread. */
+export function runSteps(table: IoPageTable<Toy>, { steps, threads }: RaceShape, me: number): { checks: number; calls: number } {
   const random = seeded(me + 1)
   const mapped = new Map<number, bigint>()
   const gather = new IotlbGather()
   let checks = 0
-  for (let step = 0; step < steps; step++) {
+  let calls = 0
+  for (let step = 0; step < steps; step++, calls++) {
     // upper tables that all threads use; every second table of the last level was left to the races
     const slot = random(64) * threads + me
     const iova = BigInt(UPPER) * BigInt(300 + (slot >> 5)) + BigInt((slot & 31) * TABLE)
@@ -57,12 +61,13 @@ export function runSteps(table: IoPageTable<Toy>, { steps, threads }: RaceShape,
     } else {
       if (table.unmapPages(iova, TABLE, 1, random(2) === 0 ? gather : undefined) !== TABLE) throw new Error(`step ${step}: lost`)
       if (table.iovaToPhys(iova) !== undefined) throw new Error(`step ${step}: stale`)
+      calls++
       if (random(8) === 0) gather.sync()
       mapped.delete(slot)
     }
   }
   gather.sync()
-  return checks
+  return { checks, calls }
 }
 
 function paddrOf(iova: bigint): bigint {

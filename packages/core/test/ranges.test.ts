@@ -98,6 +98,19 @@ describe('mapRange picks as Linux does', () => {
   })
 })
 
+test('a smallest page above 4 GiB: whole ones only, in both addresses and the size', () => {
+  const page = 2 ** 36
+  const b = bench({ indexBits: 12 }, { config: { pgsizeBitmap: BigInt(page), ias: 48 } })
+  const half = BigInt(page / 2)
+  const results = [b.table.mapRange(0n, 0n, page + 2 ** 32, RW), b.table.mapRange(half, 0n, page, RW), b.table.mapRange(0n, half, page, RW)]
+  for (const { mapped, error } of results) expect([mapped, error?.code]).toEqual([0, 'EINVAL'])
+  for (const refused of [() => b.table.unmapRange(half, page), () => b.table.unmapRange(0n, page / 2)])
+    expect(thrownBy(refused).code).toBe('EINVAL')
+  expect(b.table.mapRange(0n, 0n, 2 * page, RW)).toEqual({ mapped: 2 * page, error: undefined })
+  expect(b.table.unmapRange(0n, 2 * page)).toBe(2 * page)
+  expectNoLeak(b)
+})
+
 test('mapRange keeps the prefix of an error, across the sizes', () => {
   const b = bench()
   b.table.mapPages(0x12_0000n, 0n, PAGE, 1, RW)
