@@ -1,0 +1,11 @@
+/** IOMMUs of QEMU walk our tables: real DMA, faults, and what is left of translations after our callbacks. */
+export { AmdVi } from './amd-vi.ts'
+export { AMD, RISCV, VTD_FIRST, VTD_LEGACY, VTD_SECOND } from './cases.ts'
+export { SMMU_STAGE1, SMMU_STAGE2 } from './cases-smmu.ts'
+export { type Checked, check } from './check.ts'
+export type { Cause, Fault, Iommu, Stage } from './iommu.ts'
+export type { Mapping } from './plan.ts'
+export { RiscvIommu } from './riscv-iommu.ts'
+export { type Case, caseOf, mapAll, type Setup, setUp } from './setup.ts'
+export { SmmuV3 } from './smmuv3.ts'
+export { Vtd, type VtdMode } from './vtd.ts'

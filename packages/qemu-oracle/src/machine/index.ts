@@ -1,0 +1,10 @@
+/** QEMU as a child process: starting it, ending it whatever happens, and talking to it. */
+export { equalBytes, le32, le64, Random, word64 } from './bytes.ts'
+export { type PipedChild, spawnKilled } from './child.ts'
+export { GdbClient, type GdbRegister } from './gdb.ts'
+export { guestPool } from './guest-pool.ts'
+export { type Installation, installation, installed, MINIMUM, type Requirement, requirement, type Target } from './installation.ts'
+export { Machine, type MachineOptions } from './machine.ts'
+export { MonitorClient } from './monitor.ts'
+export { type Outcome, record } from './outcome.ts'
+export { QtestClient } from './qtest.ts'
