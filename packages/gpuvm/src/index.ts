@@ -1,0 +1,17 @@
+/** The GPU VA space manager, and the way of its steps into page tables. See the README. */
+export { type AddressSpaceOptions, GpuAddressSpace } from './address-space.ts'
+export {
+  describePlan,
+  describeStep,
+  type GpuVmOps,
+  type GpuVmPlan,
+  type GpuVmStep,
+  type MapStep,
+  type RemapStep,
+  type UnmapStep,
+} from './plan.ts'
+export type { GpuVaRange, GpuVmOptions, MapRequest, ReservedRange } from './request.ts'
+export type { AddressSpaceStats } from './table-request.ts'
+export { type Backing, contiguous, type Segment } from './tables.ts'
+export type { GpuBo, GpuVa, GpuVmBo } from './va.ts'
+export { GpuVm } from './vm.ts'
