@@ -7,6 +7,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 
 process.exitCode = runCli(
   process.argv.slice(2),
-  { out: (text) => process.stdout.write(text), err: (text) => process.stderr.write(text), color: wantsColor(process.stdout, process.env) },
+  {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    color: wantsColor(process.stdout, process.env),
+    folder: process.env.INIT_CWD ?? process.cwd(),
+  },
   readDumps,
 )

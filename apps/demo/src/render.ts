@@ -2,6 +2,8 @@
 
 import { renderCpu } from './render-cpu.ts'
 import { renderDriver } from './render-driver.ts'
+import { renderGpu } from './render-gpu.ts'
+import { renderReplays } from './render-replay.ts'
 import { renderSmmu } from './render-smmu.ts'
 import { renderVtd } from './render-vtd.ts'
 import type { Check, Comparison, DemoReport, Finding, Range } from './report.ts'
@@ -18,6 +20,11 @@ export interface RenderOptions {
 export function renderDemo(report: DemoReport, options: RenderOptions): string {
   const { colors } = options
   const parts = [
+    {
+      title: `A GPU driver at work: ${report.gpu[0]?.scenario.name}`,
+      lines: renderGpu(report.gpu, options),
+      checks: report.gpuChecks,
+    },
     ...report.driver.map((driver) => ({
       title: `A GPU driver's page tables: ${driver.title}`,
       lines: renderDriver(driver, options),
@@ -27,10 +34,22 @@ export function renderDemo(report: DemoReport, options: RenderOptions): string {
     { title: "A real kernel's tables: ARMv7 CPU", lines: renderCpu(report.armv7, options), checks: report.armv7.checks },
     { title: "A real kernel's tables: AArch64 CPU", lines: renderCpu(report.aarch64, options), checks: report.aarch64.checks },
     { title: "A real kernel's tables: VT-d", lines: renderVtd(report.vtd, options), checks: report.vtd.checks },
+    {
+      title: "Real kernels' traces, replayed",
+      lines: renderReplays(report.traces, options),
+      checks: report.traces.flatMap(({ trace, checks }) => checks.map((check) => ({ ...check, name: `${trace}: ${check.name}` }))),
+    },
   ]
   const sections = parts.flatMap(({ title, lines }, i) => ['', heading(`${i + 1}  ${title}`, colors), ...lines])
   const summary = ['', heading('Summary', colors), ...parts.flatMap(({ title, checks }) => [`  ${title}`, ...renderChecks(checks, colors)])]
   return [...sections, ...summary, '', verdict(report, colors)].join('\n').trimStart()
+}
+
+/** One part alone. */
+export function renderOne(title: string, lines: readonly string[], checks: readonly Check[], { colors }: RenderOptions): string {
+  const passed = checks.filter(({ ok }) => ok).length
+  const end = `${mark(passed === checks.length, colors)} ${colors.bold(`${passed} of ${checks.length} checks`)}`
+  return [heading(title, colors), ...lines, '', ...renderChecks(checks, colors), '', end].join('\n')
 }
 
 function heading(title: string, { bold, cyan, dim }: Colors): string {

@@ -1,5 +1,8 @@
 /** What the demo finds out: plain data, which the terminal output and `--json` show alike. */
 import type { ProtName } from '@io-pgtable/core'
+import type { ReplayTotals } from '@io-pgtable/inspect'
+import type { FlushCounts } from './flush-count.ts'
+import type { GpuReport } from './gpu/gpu-report.ts'
 import type { StreamTable } from './smmuv3.ts'
 
 /** Something that fails the demo: unknown memory, an invalid descriptor, a structure that cannot be followed. */
@@ -229,13 +232,47 @@ export interface VtdReport {
   readonly checks: readonly Check[]
 }
 
+/** A kernel's trace, replayed. */
+export interface ReplayReport {
+  readonly trace: string
+  readonly image: ImageReport
+  /** Streams of the image that were tried, and the one that fits. */
+  readonly streams: number
+  readonly sid: number
+  readonly format: string
+  readonly pageSizes: readonly number[]
+  readonly lines: number
+  /** Events of other kinds. */
+  readonly skipped: number
+  /** From the first event to the last. */
+  readonly seconds: number
+  readonly totals: ReplayTotals
+  /** Most bytes that were mapped at once. */
+  readonly mostBytes: number
+  readonly problems: readonly { readonly line: number; readonly message: string }[]
+  readonly leaves: readonly { readonly iova: bigint; readonly size: number }[]
+  readonly sizes: readonly { readonly pgsize: number; readonly count: number }[]
+  readonly tables: { readonly ours: number; readonly kernel: number }
+  readonly peakBytes: number
+  readonly flushes: FlushCounts
+  /** Against the kernel's tables, walked here, and against what an independent walker found in them. */
+  readonly kernel: Comparison
+  readonly independent: Comparison
+  readonly findings: readonly Finding[]
+  readonly leakedBytes: number
+  readonly checks: readonly Check[]
+}
+
 export interface DemoReport {
   readonly ok: boolean
+  readonly gpu: readonly GpuReport[]
+  readonly gpuChecks: readonly Check[]
   readonly driver: readonly DriverReport[]
   readonly smmuv3: SmmuReport
   readonly armv7: CpuReport
   readonly aarch64: CpuReport
   readonly vtd: VtdReport
+  readonly traces: readonly ReplayReport[]
   /** Counts over all parts. */
   readonly totals: {
     readonly streams: number
@@ -253,6 +290,6 @@ export interface DemoReport {
 }
 
 /** The report as JSON: bigints are hex strings. */
-export function toJson(report: DemoReport): string {
+export function toJson(report: unknown): string {
   return JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value), 2)
 }

@@ -57,3 +57,21 @@ export function plural(n: number, word: string): string {
 export function padHex(value: bigint, digits: number): string {
   return `0x${value.toString(16).padStart(digits, '0')}`
 }
+
+/** Columns of a terminal that the demo's text fits. */
+export const WIDTH = 110
+
+/** Lines of a plain text, broken at spaces; all but the first are indented further. */
+export function wrapped(text: string, indent: number): string[] {
+  const lines: string[] = []
+  let line = ' '.repeat(indent)
+  for (const word of text.split(' ')) {
+    const next = line.trim() === '' ? line + word : `${line} ${word}`
+    if (next.length <= WIDTH || line.trim() === '') line = next
+    else {
+      lines.push(line)
+      line = ' '.repeat(indent + 2) + word
+    }
+  }
+  return [...lines, line]
+}

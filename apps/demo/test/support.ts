@@ -4,7 +4,14 @@ import type { Dump, Dumps } from '../src/dumps.ts'
 import { readDumps } from '../src/dumps.ts'
 import { type MemoryImage, readElfCore } from '../src/elf.ts'
 
-export const DUMPS: Dumps = readDumps()
+/** All that the demo carries. */
+export const ALL: Dumps = readDumps()
+
+/** A scenario of one request. */
+const SCENARIO = '{"buffers": {"a": "4K"}, "vms": {"v": {"size": "1M"}}, "steps": [{"map": "a", "at": 0, "size": "4K"}]}'
+
+/** The dumps, without the traces and with a short scenario, for tests that run the whole demo. */
+export const DUMPS: Dumps = { ...ALL, traces: [], scenario: { name: 'one.json', text: SCENARIO } }
 
 /** A copy of a dump, spoilt: `change` may write into the image's segments. */
 export function spoilt(dump: Dump, change: (image: MemoryImage) => void): Dump {
