@@ -12,7 +12,7 @@ export const COLUMNS = ['format', 'package', 'levels', 'granules', 'page sizes',
 
 /** The rows of the table, a cell for each of COLUMNS. @param {Package[]} packages @returns {Promise<string[][]>} */
 export async function formatRows(packages) {
-  const modules = await importSources(packages)
+  const modules = await importSources(packages.map(({ folder }) => `${folder}/src/index.ts`))
   return packages.map(({ folder, manifest }, i) => {
     const formats = Object.values(modules[i] ?? {}).filter(isFormat)
     if (formats.length === 0) throw new Error(`${folder}/src/index.ts exports no format`)
@@ -22,10 +22,29 @@ export async function formatRows(packages) {
   })
 }
 
-/** @param {Package[]} packages @returns {Promise<Record<string, unknown>[]>} */
-async function importSources(packages) {
-  const lines = packages.map(({ folder }, i) => `import * as f${i} from './${folder}/src/index.ts'`)
-  const contents = [...lines, `export default [${packages.map((_, i) => `f${i}`).join()}]`].join('\n')
+/** The module of the command that imports every format, from source. @param {Package[]} packages @returns {Promise<string>} */
+export async function formatsModule(packages) {
+  const modules = await importSources(packages.map(({ folder }) => `${folder}/src/index.ts`))
+  const found = packages.map(({ folder }, i) => ({
+    folder,
+    names: Object.entries(modules[i] ?? {}).flatMap(([name, value]) => (isFormat(value) ? [name] : [])),
+  }))
+  return [
+    "/** Every format of the workspace: made by scripts/generate.mjs from the packages' `ioPgtable` fields. */",
+    "import type { AnyFmt } from '@io-pgtable/core'",
+    ...found.map(({ folder, names }) => `import { ${names.join(', ')} } from '../../../${folder}/src/index.ts'`),
+    '',
+    'export const FORMATS: readonly AnyFmt[] = [',
+    ...found.flatMap(({ names }) => names.map((name) => `  ${name},`)),
+    ']',
+    '',
+  ].join('\n')
+}
+
+/** The modules of TypeScript files, paths from the root on, bundled and run from source. @param {string[]} files @returns {Promise<Record<string, unknown>[]>} */
+export async function importSources(files) {
+  const lines = files.map((file, i) => `import * as f${i} from './${file}'`)
+  const contents = [...lines, `export default [${files.map((_, i) => `f${i}`).join()}]`].join('\n')
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: ROOT },
     bundle: true,
@@ -40,7 +59,7 @@ async function importSources(packages) {
 }
 
 /** @param {unknown} value @returns {value is AnyFmt} */
-function isFormat(value) {
+export function isFormat(value) {
   return typeof value === 'object' && value !== null && 'FORMAT' in value && 'configs' in value
 }
 

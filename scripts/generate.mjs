@@ -1,8 +1,9 @@
 // Rewrites what is generated in the texts: in the README the tables of packages and formats, from the package.json files and the formats'
-// declarations; in docs/adding-a-format.md the listings, from the files of the template that `npm run new-format` copies.
+// declarations; in docs/ the listings of files: of the template that `npm run new-format` copies, and of the demo's flush policies.
+// And the command's list of formats, apps/cli/src/formats.ts.
 // With --check it changes nothing and fails when something is out of date.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { COLUMNS, formatRows } from './formats.mjs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { COLUMNS, formatRows, formatsModule } from './formats.mjs'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const BEGIN = '<!-- packages:begin -->'
@@ -53,9 +54,17 @@ function withListings(text) {
   return text.replace(LISTING, (_, opening, file) => opening + readFileSync(ROOT + file, 'utf8'))
 }
 
+const formatsOfCommand = () => formatsModule(packagesIn('packages').filter(({ manifest }) => !manifest.private && manifest.ioPgtable))
+
 const check = process.argv.includes('--check')
-for (const [file, update] of Object.entries({ 'README.md': withTables, 'docs/adding-a-format.md': withListings })) {
-  const before = readFileSync(ROOT + file, 'utf8')
+const UPDATES = {
+  'README.md': withTables,
+  'docs/adding-a-format.md': withListings,
+  'docs/flush-policies.md': withListings,
+  'apps/cli/src/formats.ts': formatsOfCommand,
+}
+for (const [file, update] of Object.entries(UPDATES)) {
+  const before = existsSync(ROOT + file) ? readFileSync(ROOT + file, 'utf8') : ''
   const after = await update(before)
   if (after === before) continue
   if (check) {

@@ -8,8 +8,8 @@ import { packagesIn, ROOT } from './workspace.mjs'
 const out = mkdtempSync(join(tmpdir(), 'io-pgtable-packed-'))
 const problems = []
 
-for (const { folder, manifest } of packagesIn('packages').filter(({ manifest }) => !manifest.private)) {
-  const tarball = join(out, `${folder.replace('packages/', '')}.tgz`)
+for (const { folder, manifest } of [...packagesIn('packages'), ...packagesIn('apps')].filter(({ manifest }) => !manifest.private)) {
+  const tarball = join(out, `${folder.replace('/', '-')}.tgz`)
   const commands = [
     ['pnpm', 'pack', '--out', tarball],
     ['publint', '--strict', tarball],

@@ -1,0 +1,107 @@
+/** `iopt dump`: all mappings as merged runs; or the tables themselves: --tree, --raw, --stats. */
+import { DEFAULT_LIMIT, LeafDump, type LeafRun, type RunFilter, runJson } from '@io-pgtable/inspect'
+import type { Command } from 'commander'
+import type { Io } from '../io.ts'
+import { examples, filterOptions, imageOptions, jsonOption, TARGET, tableOptions } from '../options.ts'
+import { Progress } from '../progress.ts'
+import { openTargets, runLong, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
+import { findingLine, runLine } from '../text.ts'
+import type { Range } from '../usage.ts'
+import { statsOf, treeOf } from './tables.ts'
+
+export interface FilterOptions {
+  readonly iova?: Range
+  readonly paddr?: Range
+  readonly prot?: number
+  readonly notProt?: number
+  readonly field?: Readonly<Record<string, string>>
+  readonly minSize?: number
+  readonly maxSize?: number
+  readonly leafSize?: number
+  readonly limit?: number
+}
+
+export interface DumpOptions extends TargetOptions, FilterOptions {
+  readonly json?: true
+  readonly tree?: true
+  readonly raw?: true
+  readonly stats?: true
+}
+
+export function addDump(program: Command, io: Io): void {
+  const command = program
+    .command('dump')
+    .argument('<target>', TARGET)
+    .description('all mappings, merged: contiguous in both spaces, equal attributes')
+    .option('--tree', 'the tables and what is in them, indented by level')
+    .option('--raw', 'every descriptor that is not empty, as it stands')
+    .option('--stats', 'how many tables and leaves of which size')
+    .action(async (name: string, options: DumpOptions) => run(io, await openTargets(name, options), options))
+  jsonOption(
+    filterOptions(tableOptions(imageOptions(command))),
+    'one object a run: iova, paddr, size, leafSize, level, count, descriptor, prot, fields, root',
+  )
+  examples(
+    command,
+    'iopt dump arm64-lpae-s1 --image vmcore --ttbr0 0x440a5000 --ttbr1 0x41853000 --tcr 0x74b5503510 --mair 0x40044ffff',
+    'iopt dump riscv64 --image memory.bin --base 0x80000000 --reg satp=0x8000000000080300 --json',
+    'iopt dump vtdss --image memory.elf --root 0x560f000 --stats',
+  )
+}
+
+async function run(io: Io, found: Targets, options: DumpOptions): Promise<void> {
+  if (options.stats) await statsOf(io, found, options)
+  else if (options.tree || options.raw) await treeOf(io, found, options)
+  else await dumpRuns(io, found, options)
+  noteNothing(io, found)
+}
+
+export function noteNothing(io: Io, { targets, scan }: Targets): void {
+  if (targets.length === 0)
+    io.err(scan === undefined ? 'no tables: no root was given, or its walks are disabled\n' : 'no stream has tables\n')
+}
+
+/** Runs of all targets; findings go to stderr. */
+export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Promise<void> {
+  const { targets, image } = found
+  let left = options.limit ?? DEFAULT_LIMIT
+  for (const target of targets) {
+    if (!options.json) io.out(io.color.bold(`${targetName(target)}\n`))
+    const progress = new Progress(io, 'pages read', Number(image.known / 4096n))
+    const dump = new LeafDump(target.tables, {
+      ...within(options.iova),
+      ...filterOf(options),
+      limit: left,
+      onTable: () => progress.at(image.pagesRead),
+    })
+    const print = options.json ? jsonPrinter(io, target) : (run: LeafRun) => io.out(`${runLine(run, io.color)}\n`)
+    try {
+      const result = await runLong(found, () => dump.run(print))
+      left -= result.runs
+    } finally {
+      progress.end()
+    }
+    for (const finding of dump.findings) io.err(`${findingLine(finding, io.errColor)}\n`)
+    if (left <= 0) return
+  }
+}
+
+function jsonPrinter(io: Io, target: Target): (run: LeafRun) => void {
+  const key = targetKey(target)
+  return (run) => io.out(`${JSON.stringify({ ...runJson(run), ...key })}\n`)
+}
+
+/** The filter of the options; none when nothing is asked for. */
+export function filterOf(options: FilterOptions): { filter?: RunFilter } {
+  const { paddr, prot, notProt, field, minSize, maxSize, leafSize } = options
+  const filter: RunFilter = {
+    ...(prot !== undefined && { prot }),
+    ...(notProt !== undefined && { notProt }),
+    ...(field !== undefined && { fields: Object.fromEntries(Object.entries(field).map(([name, value]) => [name, Number(value)])) }),
+    ...(minSize !== undefined && { minSize }),
+    ...(maxSize !== undefined && { maxSize }),
+    ...(leafSize !== undefined && { leafSize }),
+    ...(paddr !== undefined && { paddrFirst: paddr.first, paddrLast: paddr.last }),
+  }
+  return Object.keys(filter).length === 0 ? {} : { filter }
+}

@@ -1,0 +1,70 @@
+/** `iopt streams`: an IOMMU's devices, and what their tables map. */
+import { hex } from '@io-pgtable/core'
+import type { Stream } from '@io-pgtable/inspect'
+import type { Command } from 'commander'
+import type { Io } from '../io.ts'
+import { examples, filterOptions, imageOptions, jsonOption, tableOptions } from '../options.ts'
+import { IOMMUS, openTargets, type Targets } from '../targets.ts'
+import { findingLine } from '../text.ts'
+import { UsageError } from '../usage.ts'
+import { type DumpOptions, dumpRuns } from './dump.ts'
+
+interface Options extends DumpOptions {
+  readonly maps?: true
+}
+
+export function addStreams(program: Command, io: Io): void {
+  const command = program
+    .command('streams')
+    .argument('<iommu>', Object.keys(IOMMUS).join(', '))
+    .description("the IOMMU's devices and their tables, from its registers")
+    .option('--maps', 'what each maps, too; always with --json')
+    .action((name: string, options: Options) => run(io, name, options))
+  jsonOption(filterOptions(tableOptions(imageOptions(command))), 'one object a run, as dump has them, with sid')
+  examples(
+    command,
+    'iopt streams smmuv3 --image vmcore --strtab-base 0x4000000043217000 --strtab-base-cfg 0x10210',
+    'iopt streams vtd --image vmcore --rtaddr 0x564d000 --sid 8 --maps',
+    'iopt streams amdvi --image vmcore --devtab 0x10000001ff --json',
+    'iopt streams riscv --image vmcore --ddtp 0x20020c02',
+  )
+}
+
+async function run(io: Io, name: string, options: Options): Promise<void> {
+  if (!Object.hasOwn(IOMMUS, name)) throw new UsageError(`there is no IOMMU ${name}: ${Object.keys(IOMMUS).join(', ')}`)
+  const found = await openTargets(name, options)
+  if (options.json) await dumpRuns(io, found, options)
+  else await describe(io, found, options)
+  for (const finding of found.findings) io.err(`${findingLine(finding, io.errColor)}\n`)
+}
+
+async function describe(io: Io, found: Targets, options: Options): Promise<void> {
+  const streams = found.scan?.streams ?? []
+  for (const stream of streams) {
+    io.out(`${streamLines(stream, io).join('\n')}\n`)
+    if (options.maps) await dumpRuns(io, { ...found, targets: found.targets.filter((target) => target.stream === stream) }, options)
+  }
+  io.err(`${streams.length} streams, ${found.targets.length} page tables\n`)
+}
+
+function streamLines({ sid, pasid, config, stages, structures }: Stream, { color }: Io): string[] {
+  const name = `sid ${sid} (${busDeviceFunction(sid)})${pasid === undefined ? '' : ` pasid ${pasid}`}`
+  return [
+    `${color.bold(name)}: ${config}`,
+    ...structures.map(({ name: structure, address, words }) => `  ${structure} at ${hex(address)}: ${words.map(hex).join(' ')}`),
+    ...stages.map(({ stage, role, registers }) => `  stage ${stage}, ${role}: ${registersText(registers)}`),
+  ]
+}
+
+function registersText(registers: Readonly<Record<string, unknown>>): string {
+  return Object.entries(registers)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${typeof value === 'bigint' || typeof value === 'number' ? hex(value) : String(value)}`)
+    .join(', ')
+}
+
+/** A PCI requester id. */
+function busDeviceFunction(sid: number): string {
+  const two = (value: number): string => value.toString(16).padStart(2, '0')
+  return `${two((sid >> 8) & 0xff)}:${two((sid >> 3) & 31)}.${sid & 7}`
+}

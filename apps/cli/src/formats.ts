@@ -1,0 +1,35 @@
+/** Every format of the workspace: made by scripts/generate.mjs from the packages' `ioPgtable` fields. */
+import type { AnyFmt } from '@io-pgtable/core'
+import { amdV1 } from '../../../packages/amdv1/src/index.ts'
+import { appleDart } from '../../../packages/apple-dart/src/index.ts'
+import { appleDart2 } from '../../../packages/apple-dart2/src/index.ts'
+import { armMaliLpae } from '../../../packages/arm-mali-lpae/src/index.ts'
+import { armV7s } from '../../../packages/arm-v7s/src/index.ts'
+import { arm32LpaeS1 } from '../../../packages/arm32-lpae-s1/src/index.ts'
+import { arm32LpaeS2 } from '../../../packages/arm32-lpae-s2/src/index.ts'
+import { arm64LpaeS1 } from '../../../packages/arm64-lpae-s1/src/index.ts'
+import { arm64LpaeS2 } from '../../../packages/arm64-lpae-s2/src/index.ts'
+import { riscv64 } from '../../../packages/riscv64/src/index.ts'
+import { riscv64G } from '../../../packages/riscv64-g/src/index.ts'
+import { sun50iIommu } from '../../../packages/sun50i-iommu/src/index.ts'
+import { sv32 } from '../../../packages/sv32/src/index.ts'
+import { vtdSs } from '../../../packages/vtdss/src/index.ts'
+import { x8664 } from '../../../packages/x86-64/src/index.ts'
+
+export const FORMATS: readonly AnyFmt[] = [
+  amdV1,
+  appleDart,
+  appleDart2,
+  armMaliLpae,
+  armV7s,
+  arm32LpaeS1,
+  arm32LpaeS2,
+  arm64LpaeS1,
+  arm64LpaeS2,
+  riscv64,
+  riscv64G,
+  sun50iIommu,
+  sv32,
+  vtdSs,
+  x8664,
+]

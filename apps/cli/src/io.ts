@@ -1,0 +1,71 @@
+/** Where a command writes: stdout holds results alone, stderr everything that is said about them. */
+import { writeSync } from 'node:fs'
+import pc from 'picocolors'
+
+export type Colors = ReturnType<typeof pc.createColors>
+
+export interface Io {
+  /** Results: whole lines. */
+  out(text: string): void
+  /** Notes, errors, progress. */
+  err(text: string): void
+  /** Colours of results; of what goes to stderr. */
+  readonly color: Colors
+  readonly errColor: Colors
+  /** Whether a progress bar can be drawn on stderr. */
+  readonly isInteractive: boolean
+  /** Called when everything is written, or an error ends the command. */
+  flush(): void
+}
+
+/** The reader of our output has gone: nothing more is to be said, and nothing is wrong. */
+export class PipeClosed extends Error {}
+
+const CHUNK = 1 << 16
+
+/** Standard output and error. Writing is synchronous, so that nothing piles up and nothing is lost at an exit. */
+export function nodeIo(env: Readonly<Record<string, string | undefined>> = process.env): Io {
+  let pending = ''
+  const flush = (): void => {
+    const text = pending
+    pending = ''
+    writeAll(1, text)
+  }
+  return {
+    out(text) {
+      pending += text
+      if (pending.length >= CHUNK) flush()
+    },
+    err(text) {
+      flush()
+      writeAll(2, text)
+    },
+    color: pc.createColors(wantsColor(process.stdout.isTTY, env)),
+    errColor: pc.createColors(wantsColor(process.stderr.isTTY, env)),
+    isInteractive: process.stderr.isTTY === true && env.TERM !== 'dumb',
+    flush,
+  }
+}
+
+/** Colours on a terminal only, and not where NO_COLOR (no-color.org) is set to anything. */
+export function wantsColor(isTerminal: boolean | undefined, env: Readonly<Record<string, string | undefined>>): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = env
+  if (NO_COLOR !== undefined && NO_COLOR !== '') return false
+  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0') return true
+  return isTerminal === true && TERM !== 'dumb'
+}
+
+function writeAll(fd: number, text: string): void {
+  let bytes = Buffer.from(text)
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(fd, bytes))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EPIPE') throw new PipeClosed()
+      if (code !== 'EAGAIN') throw error
+      // a pipe that is full and does not block: wait for its reader
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** The command line: all commands, and what `--help` says. */
+import { Command } from 'commander'
+import { addBuild } from './commands/build.ts'
+import { addCheck } from './commands/check.ts'
+import { addDiff } from './commands/diff.ts'
+import { addDump } from './commands/dump.ts'
+import { addExplain } from './commands/explain.ts'
+import { addFault } from './commands/fault.ts'
+import { addFind } from './commands/find.ts'
+import { addFormats } from './commands/formats.ts'
+import { addReplay } from './commands/replay.ts'
+import { addStreams } from './commands/streams.ts'
+import { addTranslate } from './commands/translate.ts'
+import type { Io } from './io.ts'
+
+/** What a command leaves behind. */
+export interface Result {
+  code: number
+}
+
+/** What a command needs to be added. */
+export type AddCommand = (program: Command, io: Io, result: Result) => void
+
+const COMMANDS: readonly AddCommand[] = [
+  addFormats,
+  addExplain,
+  addTranslate,
+  addDump,
+  addCheck,
+  addDiff,
+  addFind,
+  addStreams,
+  addFault,
+  addBuild,
+  addReplay,
+]
+
+const AFTER = `
+Numbers are decimal, or hex with 0x, and may end in K, M, G or T. Registers are given raw, as the hardware holds them.
+With --json, stdout holds only the documented objects, one a line; notes go to stderr.
+
+Exit codes:
+  0    the command ran; what it found is in its output
+  1    check alone: findings of the severity error (or as the policy's failOn says)
+  2    a bad command line, or a file or register that cannot be read
+  130  interrupted`
+
+export function createProgram(io: Io, result: Result): Command {
+  const program = new Command('iopt')
+  program
+    .description('See into any I/O page table, from any memory image; explain, check and build tables.')
+    .helpCommand(false)
+    .addHelpText('after', AFTER)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .showHelpAfterError('Try --help.')
+  for (const add of COMMANDS) add(program, io, result)
+  return program
+}

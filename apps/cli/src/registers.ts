@@ -1,0 +1,113 @@
+/** Registers of a format as text: which there are, of which type, and what a command line's values become. */
+import { type AnyFmt, hex, IoPgtableError } from '@io-pgtable/core'
+import { parseInteger } from '@io-pgtable/inspect'
+import { UsageError } from './usage.ts'
+
+/** A register, as a format's own configurations show it. */
+export interface Register {
+  readonly name: string
+  /** A value of it. */
+  readonly sample: unknown
+  /** Tables cannot be found without it. */
+  readonly isRequired: boolean
+}
+
+type Values = Readonly<Record<string, unknown>>
+
+/** Any root will do: only names and types are wanted. */
+const ROOT = 0x4000_0000n
+
+/** Raw registers of each configuration of a format, as it would give them to hardware. */
+function samples(format: AnyFmt): readonly Values[] {
+  return format.configs.flatMap(({ config }) => {
+    const agreed = format.configure(config)
+    const { top, roots = 1, nodes } = format.geometry(format.params(agreed))
+    const bytes = (nodes.find(({ id }) => id === top)?.tableBytes ?? 4096) / roots
+    const at = Array.from({ length: roots }, (_, i) => ROOT + BigInt(i * bytes))
+    const values = format.hardware?.(agreed, format.regs(agreed, at, top)) as Values | undefined
+    return values === undefined ? [] : [values]
+  })
+}
+
+/**
+ * The registers that a format's hardware has: those that its configurations show, and all others that it looks at when it looks for roots.
+ */
+export function registersOf(format: AnyFmt): readonly Register[] {
+  const all = samples(format)
+  const registers = new Map<string, unknown>()
+  for (const values of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
+  for (const values of all) for (const name of namesRead(format, values)) registers.set(name, registers.get(name))
+  return [...registers].map(([name, sample]) => ({ name, sample, isRequired: all.every((values) => fails(format, values, name)) }))
+}
+
+/** What a format reads of the registers that it is given. */
+function namesRead(format: AnyFmt, values: Values): ReadonlySet<string> {
+  const names = new Set<string>()
+  const watched = new Proxy(values, {
+    get(target, name) {
+      if (typeof name === 'string') names.add(name)
+      return Reflect.get(target, name)
+    },
+  })
+  format.rootsFromRegs(watched)
+  return names
+}
+
+/** Whether registers say too little when one is left out. */
+function fails(format: AnyFmt, values: Values, name: string): boolean {
+  if (!(name in values)) return false
+  const { [name]: _, ...rest } = values
+  try {
+    return format.rootsFromRegs(rest).some(({ context }) => hasGap(context))
+  } catch (error) {
+    return !(error instanceof IoPgtableError)
+  }
+}
+
+function hasGap(context: unknown): boolean {
+  return typeof context === 'object' && context !== null && Object.values(context).includes(undefined)
+}
+
+/**
+ * A command line's values as a format takes them: each as the sample of its register; where there is none, `true` and `false` are
+ * booleans, and all else is a number of 64 bits. `mtk.ias=34` is a part of `mtk`. @throws UsageError
+ */
+export function registerValues(format: AnyFmt, texts: Readonly<Record<string, string>>): Values {
+  const registers = registersOf(format)
+  const values: Record<string, unknown> = {}
+  for (const [path, text] of Object.entries(texts)) {
+    const [name = '', part] = path.split('.')
+    const register = registers.find((each) => each.name === name)
+    if (register === undefined)
+      throw new UsageError(`${format.FORMAT} has no register ${name}: ${registers.map((each) => each.name).join(', ')}`)
+    const { sample } = register
+    if (part === undefined) values[name] = parseValue(path, text, sample)
+    else values[name] = { ...(values[name] as object), [part]: parseValue(path, text, (sample as Values | undefined)?.[part]) }
+  }
+  const missing = registers.filter(({ name, isRequired }) => isRequired && !(name in values))
+  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map(({ name }) => `--reg ${name}=VALUE`).join(' and ')}`)
+  return values
+}
+
+function parseValue(name: string, text: string, sample: unknown): unknown {
+  if (Array.isArray(sample)) return text === '' ? [] : text.split(',').map((element) => parseValue(name, element, sample[0] ?? element))
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (typeof sample === 'string') return text
+  const value = parseInteger(text)
+  if (value === undefined) throw new UsageError(`${name} ${JSON.stringify(text)}: an integer expected, as 0x1000`)
+  return typeof sample === 'boolean' ? value !== 0n : typeof sample === 'number' ? Number(value) : value
+}
+
+/** Registers as text, as a command line takes them: lists with commas, parts as `mtk.ias`. */
+export function registerTexts(registers: Values): readonly (readonly [name: string, text: string])[] {
+  return Object.entries(registers).flatMap(([name, value]) => {
+    if (value === undefined) return []
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[name, textOf(value)] as const]
+    return registerTexts(value as Values).map(([part, text]) => [`${name}.${part}`, text] as const)
+  })
+}
+
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(textOf).join(',')
+  return typeof value === 'bigint' || typeof value === 'number' ? hex(value) : String(value)
+}

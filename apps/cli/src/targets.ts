@@ -1,0 +1,236 @@
+/** What a command works on: tables of a format, found by registers or roots; or the streams of an IOMMU. */
+import { type AnyFmt, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
+import {
+  AmdViScanner,
+  type Finding,
+  type FormatSet,
+  type MemoryImage,
+  openImage,
+  RiscvIommuScanner,
+  Smmuv3Scanner,
+  type Stream,
+  type StreamScan,
+  type Tables,
+  tablesAt,
+  VtdScanner,
+} from '@io-pgtable/inspect'
+import { configOf, geometryOf } from './configs.ts'
+import { FORMATS } from './formats.ts'
+import { registersOf, registerValues } from './registers.ts'
+import { fileSource, Pauses } from './source.ts'
+import { integer, type Range, UsageError } from './usage.ts'
+
+/** The format of that id. @throws UsageError */
+export function formatOf(id: string): AnyFmt {
+  const format = FORMATS.find(({ FORMAT }) => FORMAT === id)
+  if (format === undefined) throw new UsageError(`there is no format ${id}: ${FORMATS.map(({ FORMAT }) => FORMAT).join(', ')}`)
+  return format
+}
+
+/** Which format a decoder of streams means. */
+const ROLES: FormatSet = {
+  'arm64-stage1': formatOf('arm64-lpae-s1'),
+  'arm64-stage2': formatOf('arm64-lpae-s2'),
+  'arm32-stage1': formatOf('arm32-lpae-s1'),
+  'arm32-stage2': formatOf('arm32-lpae-s2'),
+  'x86-first-stage': formatOf('x86_64'),
+  'vtd-second-stage': formatOf('vtdss'),
+  'amd-host': formatOf('amdv1'),
+  'riscv-stage1': formatOf('riscv64'),
+  'riscv-stage2': formatOf('riscv64-g'),
+  'riscv32-stage1': formatOf('sv32'),
+}
+
+/** The options that say where tables are. */
+export interface TargetOptions {
+  readonly image?: readonly string[]
+  readonly imageFormat?: 'auto' | 'elf' | 'lime' | 'raw'
+  readonly base?: bigint
+  readonly piece?: readonly string[]
+  readonly reg?: Readonly<Record<string, string>>
+  readonly root?: readonly string[]
+  readonly config?: string
+  readonly sid?: bigint
+  readonly pasid?: bigint
+  readonly stage?: bigint
+  /** Registers that have an option of their own. */
+  readonly [register: string]: unknown
+}
+
+/** Registers of an IOMMU: how an option is called, and whether it is needed. */
+interface Iommu {
+  readonly title: string
+  readonly needs: readonly string[]
+  readonly optional: readonly string[]
+  scan(registers: Readonly<Record<string, bigint>>, read: ReadMemory): { run(): StreamScan }
+}
+
+const at = (registers: Readonly<Record<string, bigint>>, name: string): bigint => registers[name] as bigint
+const given = <K extends string>(registers: Readonly<Record<string, bigint>>, ...names: K[]): { [name in K]?: bigint } =>
+  Object.fromEntries(names.filter((name) => registers[name] !== undefined).map((name) => [name, registers[name]])) as {
+    [name in K]?: bigint
+  }
+
+/** The IOMMUs whose devices can be found. */
+export const IOMMUS: Readonly<Record<string, Iommu>> = {
+  smmuv3: {
+    title: 'Arm SMMUv3: stream table, context descriptors, both stages',
+    needs: ['strtabBase', 'strtabBaseCfg'],
+    optional: ['idr1'],
+    scan: (r, read) =>
+      new Smmuv3Scanner({ strtabBase: at(r, 'strtabBase'), strtabBaseCfg: at(r, 'strtabBaseCfg'), ...given(r, 'idr1') }, read, ROLES),
+  },
+  vtd: {
+    title: 'Intel VT-d: root, context and PASID tables',
+    needs: ['rtaddr'],
+    optional: ['cap', 'gsts'],
+    scan: (r, read) => new VtdScanner({ rtaddr: at(r, 'rtaddr'), ...given(r, 'cap', 'gsts') }, read, ROLES),
+  },
+  amdvi: {
+    title: 'AMD-Vi: device table',
+    needs: ['devtab'],
+    optional: [],
+    scan: (r, read) => new AmdViScanner({ devtab: at(r, 'devtab') }, read, ROLES),
+  },
+  riscv: {
+    title: 'RISC-V IOMMU: device and process directories',
+    needs: ['ddtp'],
+    optional: ['extended'],
+    scan: (r, read) =>
+      new RiscvIommuScanner({ ddtp: at(r, 'ddtp'), ...(r.extended !== undefined && { extended: r.extended !== 0n }) }, read, ROLES),
+  },
+}
+
+/** `strtabBase` as an option: `strtab-base`. */
+export function optionName(register: string): string {
+  return register.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** Tables, and of which stream they are. */
+export interface Target {
+  readonly tables: Tables & { readonly stage?: 1 | 2 }
+  readonly stream?: Stream
+}
+
+export interface Targets {
+  readonly image: MemoryImage
+  readonly pauses: Pauses
+  readonly targets: readonly Target[]
+  /** Of the scan of an IOMMU. */
+  readonly scan?: StreamScan
+  readonly findings: readonly Finding[]
+}
+
+/** Opens the image, and finds the tables. @throws UsageError for options that say too little */
+export async function openTargets(name: string, options: TargetOptions): Promise<Targets> {
+  if (!Object.hasOwn(IOMMUS, name)) formatOf(name)
+  const pauses = new Pauses()
+  const image = await open(options, pauses)
+  const iommu = IOMMUS[name]
+  if (iommu !== undefined) {
+    const scan = await openStreams(iommu, options, image, pauses)
+    const targets = scan.streams.flatMap((stream) => tablesOfStream(stream, options))
+    return { image, pauses, targets, scan, findings: scan.findings }
+  }
+  const tables = formatTables(formatOf(name), options, image.read)
+  return { image, pauses, targets: tables.map((each) => ({ tables: each })), findings: [] }
+}
+
+async function open(options: TargetOptions, pauses: Pauses): Promise<MemoryImage> {
+  const { image = [], imageFormat, base, piece } = options
+  if (image.length === 0) throw new UsageError('--image FILE is needed: the memory in which the tables are')
+  const sources = image.map((path) => fileSource(path, pauses))
+  return openImage(sources, {
+    ...(imageFormat !== undefined && { format: imageFormat }),
+    ...(base !== undefined && { base }),
+    ...(piece !== undefined && { pieces: piece.map(pieceOf) }),
+  })
+}
+
+/** `PADDR:OFFSET:SIZE`. */
+function pieceOf(text: string): { paddr: bigint; offset: number; size: number } {
+  const [paddr, offset, size, ...more] = text.split(':')
+  if (paddr === undefined || offset === undefined || size === undefined || more.length > 0)
+    throw new UsageError(`--piece ${text}: PADDR:OFFSET:SIZE expected`)
+  return { paddr: integer(paddr), offset: Number(integer(offset)), size: Number(integer(size)) }
+}
+
+async function openStreams(iommu: Iommu, options: TargetOptions, image: MemoryImage, pauses: Pauses): Promise<StreamScan> {
+  const registers: Record<string, bigint> = {}
+  for (const name of [...iommu.needs, ...iommu.optional]) {
+    const text = options.reg?.[name] ?? (options[name] as string | undefined)
+    if (text !== undefined) registers[name] = integer(text)
+  }
+  const missing = iommu.needs.filter((name) => registers[name] === undefined)
+  if (missing.length > 0) throw new UsageError(missing.map((name) => `--${optionName(name)} VALUE is needed`).join('; '))
+  const scanner = iommu.scan(registers, image.read)
+  const { streams, ...scan } = await pauses.during(() => image.loading(() => scanner.run()))
+  return { ...scan, streams: streams.filter((stream) => isWanted(stream, options)) }
+}
+
+function isWanted(stream: Stream, { sid, pasid }: TargetOptions): boolean {
+  return (sid === undefined || BigInt(stream.sid) === sid) && (pasid === undefined || BigInt(stream.pasid ?? -1) === pasid)
+}
+
+function tablesOfStream(stream: Stream, { stage }: TargetOptions): readonly Target[] {
+  return stream.tables.filter((tables) => stage === undefined || BigInt(tables.stage) === stage).map((tables) => ({ tables, stream }))
+}
+
+/** The tables of a format: by its registers, or by roots and a configuration. */
+function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory): readonly Tables[] {
+  const texts = { ...ownRegisters(options), ...options.reg }
+  if (options.root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
+  const values = registerValues(format, texts)
+  return format.rootsFromRegs(values).map((found) => tablesAt(format, found, read))
+}
+
+/** The registers that were given by options of their own. */
+function ownRegisters(options: TargetOptions): Record<string, string> {
+  return Object.fromEntries(
+    REGISTER_OPTIONS.filter((name) => typeof options[name] === 'string').map((name) => [name, options[name] as string]),
+  )
+}
+
+function rootGiven(format: AnyFmt, { root = [], config }: TargetOptions, texts: object): FoundRoot<unknown, unknown> {
+  if (Object.keys(texts).length > 0) throw new UsageError('either --root or registers expected')
+  const agreed = format.configure(configOf(format, config))
+  const { params, context, ranges } = geometryOf(format, agreed)
+  return { name: 'root', params, context, roots: root.map(integer), first: ranges.first, last: ranges.last }
+}
+
+/** Every register of every format has an option of its own, where no other has its name. */
+export const REGISTER_OPTIONS: readonly string[] = [
+  ...new Set(FORMATS.flatMap((format) => registersOf(format).map(({ name }) => name))),
+].sort()
+
+/** `root`, `stream 8 ttbr0`, `0000:00:01.0` and its like: what a line of output begins with. */
+export function targetName({ tables, stream }: Target): string {
+  if (stream === undefined) return tables.name
+  const pasid = stream.pasid === undefined ? '' : ` pasid ${stream.pasid}`
+  return `sid ${stream.sid}${pasid} ${tables.name}`
+}
+
+/** What tells targets apart in JSON. */
+export function targetKey({ tables, stream }: Target): Readonly<Record<string, string | number>> {
+  if (stream === undefined) return { root: tables.name }
+  const stages = stream.stages.length > 1 && tables.stage !== undefined ? { stage: tables.stage } : {}
+  return { sid: stream.sid, ...(stream.pasid !== undefined && { pasid: stream.pasid }), ...stages }
+}
+
+/** Runs work that goes on where it was when a page is missing; it hears Ctrl-C. */
+export function runLong<T>({ image, pauses }: Targets, task: () => T): Promise<T> {
+  return pauses.during(() => image.loading(task))
+}
+
+/** The target that translates an address; with streams, the one that was selected. @throws UsageError */
+export function targetFor(targets: readonly Target[], iova: bigint): Target {
+  const found = targets.find(({ tables }) => iova >= tables.first && iova <= tables.last)
+  if (found !== undefined) return found
+  const ranges = targets.map((target) => `${targetName(target)} ${hex(target.tables.first)} to ${hex(target.tables.last)}`)
+  throw new UsageError(`${hex(iova)} is outside of what the tables translate: ${ranges.join('; ') || 'there are none'}`)
+}
+
+/** The part of a range that is inside of a target's. */
+export function within(range: Range | undefined): { first?: bigint; last?: bigint } {
+  return range === undefined ? {} : { first: range.first, last: range.last }
+}

@@ -1,0 +1,88 @@
+/** How things are written for people. */
+import { hex } from '@io-pgtable/core'
+import type { Finding, LeafRun, RunJson, Translation } from '@io-pgtable/inspect'
+import { runJson } from '@io-pgtable/inspect'
+import type { Colors } from './io.ts'
+
+const UNITS = ['', 'K', 'M', 'G', 'T', 'P', 'E']
+
+/** 4096 is 4K; what is no multiple of a unit is in bytes. */
+export function sizeText(bytes: number | bigint): string {
+  let value = BigInt(bytes)
+  let unit = 0
+  while (value >= 1024n && value % 1024n === 0n && unit < UNITS.length - 1) {
+    value /= 1024n
+    unit++
+  }
+  return `${value}${UNITS[unit]}`
+}
+
+/** An address of as many digits as others of its kind. */
+export function address(value: bigint, bits = 48): string {
+  return `0x${value.toString(16).padStart(Math.ceil(bits / 4), '0')}`
+}
+
+/** Cells as columns; the last one is not padded. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** A table of which the head is dim. */
+export function table(color: Colors, head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const [first = '', ...rest] = columns([head, ...rows])
+  return [color.dim(first), ...rest]
+}
+
+/** One run: `0xffebd000 → 0x7009000  4K (1 × 4K page)  READ WRITE  AttrIndx=1`. */
+export function runLine(run: LeafRun, color: Colors): string {
+  const { iova, paddr, size, leafSize, count, prot, fields }: RunJson = runJson(run)
+  const shown = Object.entries(fields).filter(([, value]) => value !== 0)
+  const attributes = shown.map(([name, value]) => (value === 1 ? name : `${name}=${value}`)).join(' ')
+  const pages = `${count} × ${sizeText(leafSize)}`
+  const cells = [iova.padStart(18), '→', paddr.padEnd(14), sizeText(size).padStart(8), `(${pages})`.padEnd(14)]
+  return `${cells.join(' ')} ${color.green(prot.join(' ').padEnd(16))} ${color.dim(attributes)}`.trimEnd()
+}
+
+/** One finding, in a line. */
+export function findingLine({ severity, code, place, message, table: at, index }: Finding, color: Colors): string {
+  const paint = severity === 'error' ? color.red : severity === 'warning' ? color.yellow : color.cyan
+  const where = at === undefined ? '' : ` table ${hex(at)}${index === undefined ? '' : `[${index}]`}`
+  return `${paint(severity)} ${color.bold(code)} ${place}${where}: ${message}`
+}
+
+/** A finding as JSON: addresses in hex. */
+export function findingJson(finding: Finding): Readonly<Record<string, string | number>> {
+  return Object.fromEntries(
+    Object.entries(finding)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, typeof value === 'bigint' ? hex(value) : (value as string | number)]),
+  )
+}
+
+/** A walk, level by level, and how it ends. */
+export function translationLines({ iova, paddr, fault, walk }: Translation, color: Colors): string[] {
+  const lines = [color.bold(hex(iova))]
+  for (const entry of walk) {
+    const to = entry.type === 'table' ? ` → table ${hex(entry.next)}` : ''
+    const { node, table: at, index, raw, kind } = entry
+    lines.push(`  level ${String(node.level).padStart(2)}  ${hex(at)}[${index}]  ${address(raw, node.entryBytes * 8)}  ${kind.name}${to}`)
+  }
+  lines.push(
+    paddr === undefined
+      ? `  ${color.red('fault')} ${fault === undefined ? '' : `at level ${fault.level}: ${fault.reason}`}`
+      : `  → ${color.green(hex(paddr))}`,
+  )
+  return lines
+}
+
+/** `level 2 (page directory)`; many manuals have no other name than the number. */
+export function levelText({ level, name }: { readonly level: number; readonly name: string }): string {
+  return name.includes(`${level}`) ? name : `level ${level} (${name})`
+}

@@ -1,0 +1,188 @@
+/** What one descriptor says: every bit of it by a format's declaration, and what is wrong. */
+import {
+  type AnyFmt,
+  type Decoded,
+  decode,
+  entrySpan,
+  extract,
+  type Field,
+  type Geometry,
+  hex,
+  type LeafKind,
+  type LevelNode,
+  type Piece,
+  protNames,
+  slotBytes,
+  type TableKind,
+} from '@io-pgtable/core'
+import type { Severity } from '../finding.ts'
+import { type Leaf, misalignedBits, outOfRangeBits } from './bits.ts'
+
+/** One field, or the address, of a descriptor. */
+export interface ExplainedField {
+  readonly name: string
+  /** Descriptor bits, as `hi:lo` each, from the highest. */
+  readonly bits: readonly string[]
+  readonly pieces: readonly Piece[]
+  readonly value: bigint
+  /** What this value means, where the format says it. */
+  readonly meaning?: string
+  /** What the field is. */
+  readonly doc: string
+  /** The manual's section. */
+  readonly section?: string
+  readonly reserved?: boolean
+}
+
+/** What is wrong with a descriptor. The codes are those of a check. */
+export interface Problem {
+  readonly severity: Severity
+  readonly code: string
+  readonly message: string
+}
+
+export interface Explanation {
+  readonly format: string
+  readonly manual: string
+  readonly level: number
+  readonly node: LevelNode
+  readonly raw: bigint
+  readonly type: Decoded['type']
+  readonly kind: string
+  /** The bits that tell the kind. */
+  readonly kindMask: bigint
+  /** From the highest bit on: all fields, and the address. */
+  readonly fields: readonly ExplainedField[]
+  /** Of a table descriptor: the table it points to, and that table's level. */
+  readonly next?: bigint
+  readonly nextLevel?: number
+  /** Of a leaf: the output address, bytes of one mapping, and how many entries it takes. */
+  readonly paddr?: bigint
+  readonly size?: number
+  readonly slots?: number
+  readonly prot?: readonly string[]
+  /** Bits that are set and should not be. */
+  readonly reserved: bigint
+  readonly problems: readonly Problem[]
+}
+
+/** Explains `raw` as an entry of `node`. `context`: what the format's `prot` needs; that of its configuration or registers. */
+export function explain(format: AnyFmt, geometry: Geometry, node: LevelNode, raw: bigint, context: unknown): Explanation {
+  const entry = decode(geometry, node, raw)
+  return {
+    format: format.FORMAT,
+    manual: format.manual,
+    level: node.level,
+    node,
+    raw,
+    type: entry.type,
+    kind: entry.kind.name,
+    kindMask: entry.kind.match.mask,
+    fields: fieldsOf(entry),
+    ...pointsTo(format, entry, context),
+    reserved: entry.reserved,
+    problems: problemsOf(geometry, entry),
+  }
+}
+
+function pointsTo(
+  format: AnyFmt,
+  entry: Decoded,
+  context: unknown,
+): Pick<Explanation, 'next' | 'nextLevel' | 'paddr' | 'size' | 'slots' | 'prot'> {
+  if (entry.type === 'table') return { next: entry.next, nextLevel: entry.child.level }
+  if (entry.type !== 'leaf') return {}
+  const { paddr, size } = entry
+  return { paddr, size: size.pgsize, slots: size.slots, prot: protNames(format.prot(entry.raw, entry.kind, context)) }
+}
+
+function fieldsOf(entry: Decoded): readonly ExplainedField[] {
+  const { kind, raw } = entry
+  const fields = kind.fields.map((field) => explainField(field, raw))
+  if (entry.type === 'table') fields.push(addressField('table address', 'where the next table is', entry.kind.address, raw))
+  if (entry.type === 'leaf' && entry.kind.address.length > 0)
+    fields.push(addressField('output address', 'what the descriptor translates to', entry.kind.address, raw))
+  return fields.sort((a, b) => topBit(b) - topBit(a))
+}
+
+/** A field of a value, whatever the value is of. */
+export function explainField({ name, pieces, doc, section, values, reserved }: Field, raw: bigint): ExplainedField {
+  const value = extract(raw, pieces)
+  const meaning = values?.[Number(value)]
+  return {
+    name,
+    bits: bitNames(pieces),
+    pieces,
+    value,
+    doc,
+    ...(meaning !== undefined && { meaning }),
+    ...(section !== undefined && { section }),
+    ...(reserved === true && { reserved }),
+  }
+}
+
+function addressField(name: string, doc: string, pieces: readonly Piece[], raw: bigint): ExplainedField {
+  return { name, bits: bitNames(pieces), pieces, value: extract(raw, pieces), doc }
+}
+
+/** `47:12`, `0`; pieces from the highest bit on. */
+export function bitNames(pieces: readonly Piece[]): string[] {
+  return [...pieces].sort(([a], [b]) => b - a).map(([hi, lo]) => (hi === lo ? `${hi}` : `${hi}:${lo}`))
+}
+
+function topBit({ pieces }: ExplainedField): number {
+  return Math.max(...pieces.map(([hi]) => hi))
+}
+
+function problemsOf(geometry: Geometry, entry: Decoded): readonly Problem[] {
+  if (entry.type === 'empty') return []
+  if (entry.type === 'invalid')
+    return [
+      { severity: 'error', code: 'illegal-kind', message: `${entry.kind.name}: a sound table has none of it at level ${entry.node.level}` },
+    ]
+  const problems = entry.type === 'leaf' ? leafProblems(geometry, entry) : []
+  const beyond = outOfRangeBits(geometry, entry.kind as LeafKind | TableKind)
+  if ((entry.raw & beyond) !== 0n) problems.push(outOfRange(geometry, entry))
+  const reserved = entry.reserved & ~(entry.type === 'leaf' ? misalignedBits(geometry, entry) : 0n) & ~beyond
+  if (reserved !== 0n)
+    problems.push({ severity: 'warning', code: 'reserved-bits', message: `reserved bits are set: ${bitList(reserved)} (${hex(reserved)})` })
+  return problems
+}
+
+function leafProblems(geometry: Geometry, leaf: Leaf): Problem[] {
+  const bits = leaf.raw & misalignedBits(geometry, leaf)
+  if (bits === 0n) return []
+  const bytes = entrySpan(leaf.node, leaf.size)
+  return [
+    {
+      severity: 'error',
+      code: 'misaligned-block',
+      message: `the output address is no multiple of ${hex(bytes)}: set below it: ${bitList(bits)}`,
+    },
+  ]
+}
+
+function outOfRange(geometry: Geometry, entry: Decoded): Problem {
+  const what = entry.type === 'table' ? 'table' : 'output'
+  return { severity: 'error', code: 'address-out-of-range', message: `the ${what} address is beyond ${geometry.oas} bits` }
+}
+
+/** The bits of a mask: `63, 54:52`. */
+export function bitList(mask: bigint): string {
+  const names: string[] = []
+  for (let bit = 255; bit >= 0; bit--) {
+    if (((mask >> BigInt(bit)) & 1n) === 0n) continue
+    const hi = bit
+    while (bit > 0 && (mask >> BigInt(bit - 1)) & 1n) bit--
+    names.push(hi === bit ? `${hi}` : `${hi}:${bit}`)
+  }
+  return names.join(', ')
+}
+
+/** What one level says of a descriptor, in a few words: `page → 0x4000 (0x1000 bytes)`. */
+export function summary(explanation: Explanation): string {
+  const { type, kind, next, nextLevel, paddr, size } = explanation
+  if (type === 'table') return `${kind} → ${hex(next ?? 0n)}, level ${nextLevel}`
+  if (type === 'leaf') return `${kind} → ${hex(paddr ?? 0n)}, ${hex(size ?? slotBytes(explanation.node))} bytes`
+  return kind
+}

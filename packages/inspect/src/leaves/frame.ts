@@ -1,0 +1,64 @@
+/** One table on a walk's way. */
+import type { Chunk } from '../image/page-cache.ts'
+import type { Inherited } from './inherited.ts'
+import type { LaneNode } from './lane-node.ts'
+import type { TableMemo } from './table-memo.ts'
+import type { TableWords } from './table-words.ts'
+
+export class Frame {
+  readonly node: LaneNode
+  readonly table: number
+  /** The input address of entry 0. */
+  readonly base: number
+  readonly inherited: Inherited | undefined
+  /** The entries that are looked at, and the next one of them; of a table that is remembered: its items. */
+  readonly from: number
+  readonly to: number
+  at: number
+  /** The words of its entries, entry `from` at `word`. */
+  words: Int32Array = NO_WORDS
+  word = 0
+  /** Entries that are known. */
+  known: number
+  #chunk: Chunk | undefined = undefined
+  #key = -1
+  /** What is remembered of it: it is gone through in place of the words. */
+  replay: TableMemo | undefined = undefined
+  /** It was gone through before: what is wrong with it was told. */
+  again = false
+  /** What is to be remembered. */
+  memo: TableMemo | undefined = undefined
+  /** The key under which the walk remembers it; -1 for a part of a table. */
+  key = -1
+  /** Leaf runs given before it. */
+  before = 0
+
+  constructor(node: LaneNode, table: number, base: number, inherited: Inherited | undefined, from: number, to: number) {
+    this.node = node
+    this.table = table
+    this.base = base
+    this.inherited = inherited
+    this.from = from
+    this.to = to
+    this.known = to
+    this.at = from
+  }
+
+  /** Reads the words. @throws what reading throws */
+  read(memory: TableWords): void {
+    const { entryBytes } = this.node.node
+    const bytes = memory.find(this.table + this.from * entryBytes, (this.to - this.from) * entryBytes)
+    this.words = memory.words
+    this.word = memory.at
+    this.#chunk = memory.chunk
+    this.#key = memory.key
+    this.known = this.from + Math.floor(bytes / entryBytes)
+  }
+
+  /** Reads the words again, if the cache has taken their place for others. */
+  refresh(memory: TableWords): void {
+    if (this.#chunk !== undefined && this.#chunk.key !== this.#key) this.read(memory)
+  }
+}
+
+const NO_WORDS = new Int32Array(0)

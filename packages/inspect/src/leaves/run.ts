@@ -1,0 +1,147 @@
+/** Leaf runs: leaves that are alike and contiguous in both address spaces, merged as they come. */
+import { fieldValues, hex, type LeafKind, type LevelNode, type Prot, protNames } from '@io-pgtable/core'
+import type { Inherited } from './inherited.ts'
+import { joined, type LaneLeaf } from './lane-node.ts'
+import type { Tables } from './tables.ts'
+
+/** The numbers of a run. There may be millions of runs: all that is wanted of them is worked out when it is asked for. */
+export interface RunNumbers {
+  readonly leaf: LaneLeaf
+  readonly iova: number
+  readonly paddr: number
+  readonly count: number
+  readonly lo: number
+  readonly hi: number
+  readonly inherited: Inherited | undefined
+}
+
+/**
+ * Leaves of one size whose input and output addresses both rise by it, with equal attributes. The run that a sink is given is only valid
+ * until the sink returns: {@link LeafRun.keep} makes one that stays.
+ */
+export class LeafRun {
+  readonly tables: Tables
+  readonly #numbers: RunNumbers
+
+  constructor(tables: Tables, numbers: RunNumbers) {
+    this.tables = tables
+    this.#numbers = numbers
+  }
+  /** A copy that stays as it is. */
+  keep(): LeafRun {
+    const { leaf, iova, paddr, count, lo, hi, inherited } = this.#numbers
+    return new LeafRun(this.tables, { leaf, iova, paddr, count, lo, hi, inherited })
+  }
+  get iova(): bigint {
+    return BigInt(this.#numbers.iova)
+  }
+  get paddr(): bigint {
+    return BigInt(this.#numbers.paddr)
+  }
+  /** Bytes. */
+  get size(): number {
+    return this.#numbers.count * this.leafSize
+  }
+  get count(): number {
+    return this.#numbers.count
+  }
+  /** Bytes of one leaf; of one entry, where each of a contiguous group has its own address. */
+  get leafSize(): number {
+    return this.#numbers.leaf.leafSize
+  }
+  get level(): number {
+    return this.node.level
+  }
+  get node(): LevelNode {
+    return this.#numbers.leaf.node
+  }
+  get kind(): LeafKind {
+    return this.#numbers.leaf.kind
+  }
+  /** The first descriptor. The others differ in the address only, and not at all within a leaf of several entries. */
+  get descriptor(): bigint {
+    return joined(this.#numbers.lo, this.#numbers.hi)
+  }
+  /** What the leaf grants; tables above it may take from that. */
+  get prot(): Prot {
+    return this.tables.format.prot(this.descriptor, this.kind, this.tables.context)
+  }
+  /** The leaf's fields, reserved ones left out, and those that only the tables above it have. */
+  get fields(): Record<string, number> {
+    const own: Record<string, number> = {}
+    const values = fieldValues(this.kind, this.descriptor)
+    for (const { name, reserved } of this.kind.fields) if (!reserved) own[name] = Number(values[name])
+    return { ...own, ...this.#numbers.inherited?.fields(this.kind) }
+  }
+}
+
+/** A run as JSON. */
+export interface RunJson {
+  readonly iova: string
+  readonly paddr: string
+  readonly size: number
+  readonly leafSize: number
+  readonly level: number
+  readonly count: number
+  readonly descriptor: string
+  readonly prot: readonly string[]
+  readonly fields: Readonly<Record<string, number>>
+}
+
+/** The object of one line of JSON. */
+export function runJson(run: LeafRun): RunJson {
+  const { iova, paddr, size, leafSize, level, count, descriptor, prot, fields } = run
+  return { iova: hex(iova), paddr: hex(paddr), size, leafSize, level, count, descriptor: hex(descriptor), prot: protNames(prot), fields }
+}
+
+/** The run that is being put together. Its addresses are in an array of doubles, which costs no memory for each of them. */
+export class OpenRun implements RunNumbers {
+  leaf: LaneLeaf
+  count = 0
+  lo = 0
+  hi = 0
+  inherited: Inherited | undefined = undefined
+  /** Input and output address of the first leaf, and those behind the last. */
+  readonly #at: Float64Array = new Float64Array(4)
+
+  /** @param leaf any, for a run without leaves */
+  constructor(leaf: LaneLeaf) {
+    this.leaf = leaf
+  }
+  get iova(): number {
+    return this.#at[0]!
+  }
+  get paddr(): number {
+    return this.#at[1]!
+  }
+
+  /** Adds leaves, if they continue the run. */
+  joins(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): boolean {
+    if (leaf !== this.leaf || iova !== this.#at[2] || paddr !== this.#at[3] || this.count === 0) return false
+    if (((lo ^ this.lo) & ~leaf.addressLo) !== 0 || ((hi ^ this.hi) & ~leaf.addressHi) !== 0) return false
+    if (inherited !== this.inherited && !sameInheritance(inherited, this.inherited, leaf)) return false
+    const bytes = count * leaf.leafSize
+    this.count += count
+    this.#at[2] = iova + bytes
+    this.#at[3] = paddr + bytes
+    return true
+  }
+
+  start(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): void {
+    const bytes = count * leaf.leafSize
+    const at = this.#at
+    this.leaf = leaf
+    this.count = count
+    this.lo = lo
+    this.hi = hi
+    this.inherited = inherited
+    at[0] = iova
+    at[1] = paddr
+    at[2] = iova + bytes
+    at[3] = paddr + bytes
+  }
+}
+
+function sameInheritance(a: Inherited | undefined, b: Inherited | undefined, { kind }: LaneLeaf): boolean {
+  return a === undefined ? (b?.equals(undefined, kind) ?? true) : a.equals(b, kind)
+}
