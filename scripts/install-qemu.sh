@@ -4,7 +4,7 @@
 set -euo pipefail
 
 NEEDED=10.0
-BINARIES=(aarch64 arm x86_64 riscv64)
+BINARIES=(aarch64 arm x86_64 riscv32 riscv64)
 PACKAGES=(qemu-system-arm qemu-system-x86 qemu-system-misc)
 APT=${APT_FOLDER:-/etc/apt}
 

@@ -44,13 +44,16 @@ describe.skipIf(qemu.skip)(qemu.title('an ARMv7 CPU'), () => {
     const ask = cpu.stage1({ [half]: ttbr, ttbcr, mair0, mair1, vbar: vectors.iova })
     await subject.check(subject.spots(500), ask)
     if (half === 'ttbr0') await subject.check(outsideSpots(table.geometry, subject.random, 200, 1, (1n << 32n) - 1n), ask)
+    const prepare = (paddrs: readonly bigint[]): void => {
+      for (const paddr of paddrs) void qtest.write(paddr, a32Landmark())
+    }
     const landmarks = subject.spotsIn(runnable, 8n)
-    for (const spot of landmarks) void qtest.write(physicalOf(spot), a32Landmark())
+    prepare(landmarks.map(physicalOf))
     await subject.check(landmarks, ask, RUN)
     const dirty = table.config.quirks.includes('ARM_HD')
     if (!dirty) await subject.scramble(stage1Scramble(table, table.context), ask)
     await subject.catchFlips(stage1Flips(leafBits(table.geometry)), ask)
-    await subject.catchFlips(NEVER_FLIPS_A32, ask, runnable)
+    await subject.catchFlips(NEVER_FLIPS_A32, ask, { among: runnable, prepare })
     record(
       subject.outcome({
         oracle: 'ARMv7 MMU',
@@ -88,13 +91,16 @@ describe.skipIf(qemu.skip)(qemu.title('an ARMv7 CPU'), () => {
       )
       await subject.check(subject.spots(500), ask)
       await subject.check(outsideSpots(table.geometry, subject.random, 200, 1, (1n << 32n) - 1n), ask)
+      const prepare = (paddrs: readonly bigint[]): void => {
+        for (const paddr of paddrs) void qtest.write(paddr, a32Landmark())
+      }
       const landmarks = subject.spotsIn(runnable, 8n)
-      for (const spot of landmarks) void qtest.write(physicalOf(spot), a32Landmark())
+      prepare(landmarks.map(physicalOf))
       await subject.check(landmarks, ask, RUN)
       if (checked) {
         await subject.scramble(shortScramble({ ...table.context, afe: true }), ask)
         await subject.scramble(shortScramble({ ...table.context, afe: false }), cpu.stage1({ ...common, ...remap, sctlr: SCTLR_BITS.TRE }))
-        await subject.catchFlips([XN_FLIP], ask, runnable)
+        await subject.catchFlips([XN_FLIP], ask, { among: runnable, prepare })
       }
       await subject.catchFlips(shortFlips(checked), ask)
       record(subject.outcome({ oracle: 'ARMv7 MMU', config: name, qemu: version, limits: checked ? LIMITS : [...LIMITS, NO_PERMS] }))

@@ -57,16 +57,19 @@ describe.skipIf(qemu.skip)(qemu.title('AArch64 CPUs and arm64-lpae-s2'), () => {
       await subject.check(grants(Prot.READ), ask, ['priv read', 'user read'])
       await subject.check(grants(Prot.WRITE), ask, ['priv write', 'user write'])
       await subject.check(outsideSpots(table.geometry, subject.random, 200, 0, (1n << BigInt(most)) - 1n), ask)
+      const prepare = (paddrs: readonly bigint[]): void => {
+        for (const paddr of paddrs) void qtest.write(paddr, a64Landmark())
+      }
       const landmarks = subject.spotsIn(reachable, 16n)
-      for (const spot of landmarks) void qtest.write(physicalOf(spot), a64Landmark())
+      prepare(landmarks.map(physicalOf))
       await subject.check(landmarks, ask, ['priv run'])
       const data = landmarks.map((spot) => ({ ...spot, iova: spot.iova + 8n }))
       await subject.check(data, ask, ['priv load', 'priv store'])
       const ignored = table.config.lpa2 && table.config.oas < 52 ? 0x300n : 0n
       const readable = subject.model.list.filter(({ prot }) => (prot & Prot.READ) !== 0)
-      await subject.catchFlips(stage2Flips(leafBits(table.geometry) & ~ignored), ask, readable)
-      await subject.catchFlips(S2AP_FLIPS, ask, reachable)
-      if (!xnx) await subject.catchFlips([XN_FLIP], ask, reachable)
+      await subject.catchFlips(stage2Flips(leafBits(table.geometry) & ~ignored), ask, { among: readable })
+      await subject.catchFlips(S2AP_FLIPS, ask, { among: reachable })
+      if (!xnx) await subject.catchFlips([XN_FLIP], ask, { among: reachable, prepare })
       const limits = ignored === 0n ? LIMITS : [...LIMITS, PS_LIMIT]
       record(subject.outcome({ oracle: 'AArch64 MMU', config: name, qemu: version, limits }))
     })

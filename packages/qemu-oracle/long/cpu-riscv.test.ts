@@ -70,8 +70,9 @@ async function verify<F extends AnyFmt>(cpu: RiscV, format: F, name: string, con
   const low = inRam.filter(({ iova, size }) => iova <= last && size === SZ_4K)
   const entryBytes = table.geometry.nodes[0]?.entryBytes ?? 8
   const scramble = rvScramble(table, how.geometry(table), how.reads, entryBytes === 8 ? 0xe0n << 56n : 0n)
-  await subject.scramble({ ...scramble, among: low, prepare: (paddrs) => cpu.tag(paddrs, targets) }, ask)
-  await subject.catchFlips([...rvFlips(entryBytes), ...POINTER_FLIPS], ask, low)
+  const where = { among: low, prepare: (paddrs: readonly bigint[]) => cpu.tag(paddrs, targets) }
+  await subject.scramble({ ...scramble, ...where }, ask)
+  await subject.catchFlips([...rvFlips(entryBytes, (registers.menvcfg ?? 0n) !== 0n), ...POINTER_FLIPS], ask, where)
   record(subject.outcome({ oracle: 'RISC-V MMU', config: name, qemu: version, limits: how.limits }))
 }
 

@@ -54,8 +54,9 @@ describe.skipIf(qemu.skip)(qemu.title('x86-64 CPUs'), () => {
       const expected = questions.map(({ iova }) => ({ fault: canonical(iova) ? 'translation' : 'general protection' }))
       await subject.expect(questions, expected, ask)
       const small = inRam.filter(({ size }) => size === SZ_4K)
-      await subject.scramble({ ...x86Scramble(table), among: small, prepare: (paddrs) => cpu.tag(paddrs) }, ask)
-      await subject.catchFlips([...x86Flips(config.quirks ?? []), ...x86PointerFlips], ask, small)
+      const where = { among: small, prepare: (paddrs: readonly bigint[]) => cpu.tag(paddrs) }
+      await subject.scramble({ ...x86Scramble(table), ...where }, ask)
+      await subject.catchFlips([...x86Flips(config.quirks ?? []), ...x86PointerFlips], ask, where)
       record(subject.outcome({ oracle: 'x86-64 MMU', config: name, qemu: version, limits: LIMITS }))
     })
   })

@@ -109,19 +109,20 @@ export class RiscV {
     const trap = BigInt.asIntN(this.#bits, first)
     const access = question?.access ?? 'priv read'
     if (isRun(access))
-      return trap === (isUser(access) ? CALLS.user : guest ? CALLS.guest : CALLS.supervisor) ? {} : { fault: faultOf(trap) }
-    if (trap !== -1n) return { fault: faultOf(trap) }
+      return trap === (isUser(access) ? CALLS.user : guest ? CALLS.guest : CALLS.supervisor) ? {} : { fault: faultOf(access, trap) }
+    if (trap !== -1n) return { fault: faultOf(access, trap) }
     return isWrite(access) ? {} : { paddr: taggedAddress(BigInt.asUintN(this.#bits, second)) }
   }
 }
 
 /** mcause of a call: where it came from. */
 const CALLS = { user: 8n, supervisor: 9n, guest: 10n } as const
-/** mcause: fetch, load and store; the same of the G-stage. */
-const PAGE_FAULTS: readonly bigint[] = [12n, 13n, 15n, 20n, 21n, 23n]
+/** mcause of page faults; those of the G-stage are 8 more. */
+const PAGE_FAULT = { fetch: 12n, load: 13n, store: 15n, guest: 8n } as const
 
-function faultOf(trap: bigint): string {
-  return PAGE_FAULTS.includes(trap) ? 'page' : `mcause ${trap}`
+function faultOf(access: Access, trap: bigint): string {
+  const page = isRun(access) ? PAGE_FAULT.fetch : isWrite(access) ? PAGE_FAULT.store : PAGE_FAULT.load
+  return trap === page || trap === page + PAGE_FAULT.guest ? 'page' : `mcause ${trap}`
 }
 
 function valuesOf(registers: RvRegisters): readonly bigint[] {
@@ -190,15 +191,16 @@ export function rvScramble<F extends AnyFmt>(
   }
 }
 
-/** Each bit of a page's entry that a walk reads, wrong. */
-export function rvFlips(entryBytes: 4 | 8): readonly Flip[] {
-  const bits = Array.from({ length: entryBytes * 8 }, (_, bit) => bit).filter((bit) => ![5, 8, 9].includes(bit))
+/** Each bit of a page's entry that a walk reads, wrong: G and RSW are not, nor PBMT where it is enabled. */
+export function rvFlips(entryBytes: 4 | 8, pbmt: boolean): readonly Flip[] {
+  const ignored = pbmt ? [5, 8, 9, 61, 62] : [5, 8, 9]
+  const bits = Array.from({ length: entryBytes * 8 }, (_, bit) => bit).filter((bit) => !ignored.includes(bit))
   const what = (bit: number): string => (bit < 10 ? ('VRWXUGAD'[bit] ?? '') : bit < 54 ? `PPN, bit ${bit}` : `bit ${bit}`)
   return bits.map((bit) => ({
     what: what(bit),
     mask: 1n << BigInt(bit),
     accesses: RV_ALL,
-    shows: ({ prot }) => (prot & Prot.WRITE) !== 0,
+    shows: ({ prot }) => (prot & (Prot.WRITE | Prot.NOEXEC)) === Prot.WRITE,
   }))
 }
 

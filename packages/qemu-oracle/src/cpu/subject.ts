@@ -115,23 +115,37 @@ export class Subject<F extends AnyFmt> {
     this.#found.translations += expected.length - faults
   }
 
-  /** Makes descriptors wrong in the guest's memory, one after the other. @throws `Error` for one that no answer tells of */
-  async catchFlips(flips: readonly Flip[], ask: Ask, among: readonly Mapping[] = this.model.list): Promise<void> {
-    for (const flip of flips) {
-      const small = among.filter((mapping) => mapping.size === this.granule && (flip.shows?.(mapping) ?? true))
-      const [spot] = this.spotsIn([this.random.pick(small)], 16n)
-      if (spot === undefined) throw new Error(`${flip.what}: no mapping shows it`)
+  /**
+   * Makes descriptors wrong in the guest's memory, one after the other. Before, all answers are right. `prepare`: as of a `Scramble`.
+   * @throws `Error` for a flip that no answer tells of
+   */
+  async catchFlips(
+    flips: readonly Flip[],
+    ask: Ask,
+    { among = this.model.list, prepare }: Pick<Scramble, 'among' | 'prepare'> = {},
+  ): Promise<void> {
+    const cases = flips.map((flip) => ({ flip, spot: this.#showing(flip, among) }))
+    prepare?.(cases.map(({ spot }) => physicalOf(spot)))
+    for (const { flip, spot } of cases) await this.check([spot], ask, flip.accesses)
+    for (const { flip, spot } of cases) {
       const entry = this.table.walk(spot.iova).at(flip.entry === 'table' ? -2 : -1)
       if (entry === undefined) throw new Error(`${flip.what}: no such entry`)
-      this.writeEntry(entry, entry.raw ^ flip.mask)
       const questions = cross([spot], flip.accesses ?? this.#rules.accesses)
+      const expected = questions.map((question) => this.#expected(question))
+      this.writeEntry(entry, entry.raw ^ flip.mask)
       const answers = await this.#ask(questions, ask)
       this.writeEntry(entry, entry.raw)
-      const expected = questions.map((question) => this.#expected(question))
       if (differences(questions, expected, answers).length === 0)
-        throw new Error(`${flip.what}, ${hex(flip.mask)}: the walker does not see it`)
+        throw new Error(`${flip.what}, ${hex(flip.mask)} of ${hex(entry.raw)}: the walker does not see it`)
       this.#found.wrong++
     }
+  }
+
+  /** A place in a mapping of the smallest size that shows a flip. */
+  #showing({ what, shows = () => true }: Flip, among: readonly Mapping[]): Spot {
+    const [spot] = this.spotsIn([this.random.pick(among.filter((mapping) => mapping.size === this.granule && shows(mapping)))], 16n)
+    if (spot === undefined) throw new Error(`${what}: no mapping shows it`)
+    return spot
   }
 
   /**

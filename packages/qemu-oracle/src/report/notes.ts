@@ -14,7 +14,7 @@ export const METHOD = `Three kinds of evidence come from outside of this project
 
 *Translations* and *faults* count answers that were what they had to be: an address and, where the model tells it, the memory type; or the
 kind of fault and, where it is told, its level. *Wrong* counts descriptors that were made wrong on purpose, one bit each (type, address,
-attribute): the walker's answer had to change. The other answers of CPU MMUs include those about leaves with random attribute bits, which
+attribute): the walker's answer, right before, had to become another one. The other answers of CPU MMUs include those about leaves with random attribute bits, which
 our decoder had to read as the CPU does. *Flushes* counts changes after which our TLB callbacks left nothing stale. All runs are seeded.`
 
 /** What is written, read or claimed and checked by vectors and by our own tests alone, or by nobody. */
