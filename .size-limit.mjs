@@ -2,9 +2,9 @@
 import { packagesIn } from './scripts/workspace.mjs'
 
 const LIMITS = {
-  '@io-pgtable/core': '30 kB',
+  '@io-pgtable/core': '40 kB',
   '@io-pgtable/pt-allocator': '12 kB',
-  '@io-pgtable/conformance': '45 kB',
+  '@io-pgtable/conformance': '50 kB',
   '@io-pgtable/inspect': '60 kB',
   '@io-pgtable/gpuvm': '10 kB',
 }

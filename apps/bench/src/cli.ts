@@ -1,29 +1,33 @@
-/** The command: chooses rows, measures them in this process or in fresh ones, and prints the report. */
+/** The command: chooses rows, measures them in processes with one format and with every format, prints the report, and guards it. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { exerciseFormats } from './exercise.ts'
-import { measureIsolated } from './isolated.ts'
+import { type Baseline, baselineOf, judge } from './guard.ts'
+import { measureApart } from './isolated.ts'
 import { measure, type Plan } from './measure.ts'
-import { type Figure, figures, type HeapFigure, machine, type Report, renderReport } from './report.ts'
+import { type Column, type Figure, figures, type HeapFigure, joined, machine, type Report, renderReport } from './report.ts'
 import type { HeapRow, Row } from './row.ts'
 import { HEAP_ROWS, REFERENCES, ROWS } from './rows.ts'
 
 const USAGE = `usage: npm run bench -- [options]
 
-Measures the page tables, next to plain writes of the same bytes in the same run.
+Measures the page tables, next to plain writes of the same bytes in the same run: once with one format in use, once with every one.
 
   --quick          15 short runs of each row, under a minute (the default)
   --full           31 longer runs, and the rows that take much time or memory
-  --all-formats    use every format of the workspace first, in all its configurations
-  --isolated       each row in a fresh process, which has seen no other format or call
+  --one-format     only the figures with one format in use; --all-formats: only those with every format of the workspace used before
+  --isolated       for the figures with one format, each row in a process of its own
   --only PATTERN   only rows whose name the regular expression finds; the references always run
-  --row ID         only the row of exactly that name
   --list           print the names of the rows
   --json           print the report as JSON
+  --out FILE       write the report as JSON to a file, too
+  --guard FILE     exit with 1 where a ratio is over 3 times that in the file, a baseline; over 1.5 times is a warning
+  --baseline FILE  write such a file
   --help           print this
 `
 
-const QUICK: Plan = { runs: 15, sampleMs: 8, warmUpMs: 240 }
-const FULL: Plan = { runs: 31, sampleMs: 40, warmUpMs: 900 }
+const QUICK: Plan = { runs: 15, sampleMs: 3, warmUpMs: 60 }
+const FULL: Plan = { runs: 31, sampleMs: 16, warmUpMs: 400 }
 
 interface Streams {
   readonly out: (text: string) => void
@@ -39,23 +43,24 @@ interface Choice {
   readonly heap: readonly HeapRow[]
 }
 
-/** @returns the exit status: 1 for a row that did something wrong, 2 for a bad command line */
+/** @returns the exit status: 1 for a row that did something wrong or became slow, 2 for a bad command line */
 export function runCli(args: readonly string[], streams: Streams): number {
   let options: Options
   let choice: Choice
+  let baseline: Baseline | undefined
   try {
     options = parse(args)
     if (options.help) return print(streams, USAGE)
     choice = choose(options)
+    baseline = options.guard === undefined ? undefined : (JSON.parse(readFileSync(options.guard, 'utf8')) as Baseline)
   } catch (error) {
     streams.err(`${(error as Error).message}\n\n${USAGE}`)
     return 2
   }
   if (options.list) return print(streams, [...choice.rows, ...choice.heap].map(({ id }) => `${id}\n`).join(''))
   try {
-    if (options['all-formats']) streams.err(`${exerciseFormats()} tables of every format used\n`)
-    const report = run(options, choice, progressOf(streams))
-    return print(streams, options.json ? `${JSON.stringify(report, undefined, 2)}\n` : renderReport(report))
+    if (options.column !== undefined) return print(streams, JSON.stringify(here(options, choice, streams)))
+    return tell(options, run(options, choice, streams), baseline, streams)
   } catch (error) {
     streams.err(`${(error as Error).message}\n`)
     return 1
@@ -66,61 +71,79 @@ type Options = ReturnType<typeof parse>
 
 function parse(args: readonly string[]) {
   const flag = { type: 'boolean', default: false } as const
+  const text = { type: 'string' } as const
   const { values } = parseArgs({
     args: [...args],
     options: {
-      quick: flag,
-      full: flag,
-      isolated: flag,
-      'all-formats': flag,
-      json: flag,
-      list: flag,
-      help: flag,
-      only: { type: 'string' },
-      row: { type: 'string' },
+      ...{ quick: flag, full: flag, isolated: flag, 'one-format': flag, 'all-formats': flag, json: flag, list: flag, help: flag },
+      ...{ only: text, out: text, guard: text, baseline: text },
+      // how the command calls itself: one column, rows of exactly these names
+      ...{ column: text, rows: text },
     },
   })
   if (values.quick && values.full) throw new Error('--quick or --full, not both')
+  if (values['one-format'] && values['all-formats']) throw new Error('--one-format or --all-formats, not both')
   return values
 }
 
 /** The rows that the options name. @throws Error when there are none */
-function choose({ full, only, row }: Options): Choice {
+function choose({ full, only, rows: names }: Options): Choice {
   const pattern = only === undefined ? undefined : new RegExp(only)
-  const wanted = ({ id }: Named): boolean => (row === undefined || id === row) && (pattern === undefined || pattern.test(id))
-  const rows = ROWS.filter((one) => wanted(one) && (full || row !== undefined || one.full !== true))
+  const exact = names === undefined ? undefined : new Set(names.split('\n'))
+  const wanted = ({ id }: Named): boolean => (exact?.has(id) ?? true) && (pattern?.test(id) ?? true)
+  const rows = ROWS.filter((one) => wanted(one) && (full || one.full !== true))
   const heap = HEAP_ROWS.filter(wanted)
-  if (rows.length + heap.length === 0 && !REFERENCES.some(wanted)) throw new Error(`no row has the name ${row ?? only}`)
+  if (rows.length + heap.length === 0 && !REFERENCES.some(wanted)) throw new Error(`no row has the name ${only ?? names}`)
   return { rows, heap }
 }
 
-function run(options: Options, choice: Choice, progress: (text: string) => void): Report {
-  const { rows, heap } = options.isolated ? isolated(options, choice, progress) : together(options, choice, progress)
-  return { machine: machine(), mode: options.full ? 'full' : 'quick', isolated: options.isolated, rows, heap }
-}
-
-type Found = Pick<Report, 'rows' | 'heap'>
-
-function together(options: Options, { rows, heap }: Choice, progress: (text: string) => void): Found {
-  const measured = figures(measure([...REFERENCES, ...rows], options.full ? FULL : QUICK, progress))
+/** Measures in this process. */
+function here(options: Options, { rows, heap }: Choice, streams: Streams): Column {
+  if (options.column === 'all') exerciseFormats()
+  const measured = figures(measure([...REFERENCES, ...rows], options.full ? FULL : QUICK, progressOf(streams)))
   return { rows: measured, heap: heap.map(({ measure: bytes, ...row }) => ({ ...row, bytes: bytes() })) }
 }
 
-/** The references' figures are those of the last process; each row's ratio is to the `fill` of its own. */
-function isolated(options: Options, choice: Choice, progress: (text: string) => void): Found {
-  const flags = options.full ? ['--full'] : ['--quick']
+function run(options: Options, choice: Choice, streams: Streams): Report {
+  const one = options['all-formats'] ? { rows: [], heap: [] } : oneFormat(options, choice, streams)
+  const all = options['one-format'] ? { rows: [], heap: [] } : apart(options, 'all', choice.rows, one.heap.length > 0 ? [] : choice.heap)
+  const rows = joined([...REFERENCES, ...choice.rows], one.rows, all.rows)
+  const heap = one.heap.length > 0 ? one.heap : all.heap
+  return { machine: machine(), mode: options.full ? 'full' : 'quick', isolated: options.isolated, rows, heap }
+}
+
+function apart(options: Options, column: 'one' | 'all', rows: readonly Named[], heap: readonly Named[]): Column {
+  const names = [...REFERENCES, ...rows, ...heap].map(({ id }) => id).join('\n')
+  return measureApart([options.full ? '--full' : '--quick', '--column', column, '--rows', names])
+}
+
+/** Each format, or each row, in a process of its own; the references' figures are those of the first, each row's ratio is to the `fill` beside it. */
+function oneFormat(options: Options, choice: Choice, streams: Streams): Column {
   const rows: Figure[] = []
   const heap: HeapFigure[] = []
-  let references: readonly Figure[] = []
-  for (const { id } of [...choice.rows, ...choice.heap]) {
-    progress(id)
-    const report = measureIsolated(id, flags)
-    references = report.rows.slice(0, REFERENCES.length)
-    rows.push(...report.rows.slice(REFERENCES.length))
-    heap.push(...report.heap)
+  const groupOf = ({ id }: Named): string => (options.isolated ? id : (id.split('/')[0] ?? ''))
+  const chosen = choice.rows.filter((row) => row.everyFormat !== true)
+  const groups = new Set([...chosen, ...choice.heap].map(groupOf))
+  for (const group of groups) {
+    progressOf(streams)(group)
+    const inGroup = (row: Named): boolean => groupOf(row) === group
+    const found = apart(options, 'one', chosen.filter(inGroup), choice.heap.filter(inGroup))
+    rows.push(...found.rows)
+    heap.push(...found.heap)
   }
-  progress('')
-  return { rows: [...references, ...rows], heap }
+  progressOf(streams)('')
+  return { rows, heap }
+}
+
+function tell(options: Options, report: Report, baseline: Baseline | undefined, streams: Streams): number {
+  const json = `${JSON.stringify(report, undefined, 2)}\n`
+  if (options.out !== undefined) writeFileSync(options.out, json)
+  if (options.baseline !== undefined) writeFileSync(options.baseline, `${JSON.stringify(baselineOf(report), undefined, 2)}\n`)
+  print(streams, options.json ? json : renderReport(report))
+  if (baseline === undefined) return 0
+  const { lines, failed } = judge(report, baseline)
+  streams.err(lines.map((line) => `${line}\n`).join(''))
+  return failed ? 1 : 0
 }
 
 /** A line that is written over, where that is possible. */

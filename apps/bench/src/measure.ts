@@ -15,7 +15,7 @@ export interface Plan {
   readonly warmUpMs: number
 }
 
-export interface Measured extends Omit<Row, 'prepare' | 'full'> {
+export interface Measured extends Omit<Row, 'prepare' | 'full' | 'everyFormat'> {
   /** Nanoseconds a unit. */
   readonly ns: Summary
 }

@@ -22,6 +22,8 @@ export interface Row {
   readonly units: number
   /** Only with `--full`: it takes long, or much memory. */
   readonly full?: boolean
+  /** Only measured after every format was used. */
+  readonly everyFormat?: boolean
   readonly prepare: () => Pass
 }
 

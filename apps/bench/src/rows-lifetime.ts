@@ -5,7 +5,7 @@ import { type IoPageTable, SZ_4K } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import { expectEqual, type HeapRow, type Pass, type Row } from './row.ts'
 import { median } from './stats.ts'
-import { addresses, newPool, newTable, PROT, type Subject, unmapAll } from './subject.ts'
+import { addresses, mapAll, newPool, newTable, PROT, type Subject, unmapAll } from './subject.ts'
 
 const TABLES = 64
 
@@ -114,8 +114,25 @@ function mapBytes(subject: Subject): number {
   return Math.max(measured, 0) / SLICE
 }
 
+/** The pool's bookkeeping for a range full of pages, in per cent of the tables' bytes. */
+function bookkeeping(subject: Subject): number {
+  const pool = newPool(subject.poolBytes)
+  const table = subject.create(pool)
+  mapAll(subject, table)
+  const { overhead, live } = pool.stats()
+  expectEqual('bytes of tables', live, table.tableBytes)
+  table.free()
+  return (100 * overhead) / live
+}
+
 export function heapRows(subject: Subject): HeapRow[] {
   return [
+    {
+      id: `${subject.format}/pool/bookkeeping`,
+      title: `bookkeeping of a pool with the tables of ${subject.range}`,
+      unit: 'per cent of table bytes',
+      measure: () => bookkeeping(subject),
+    },
     {
       id: `${subject.format}/heap/idle`,
       title: 'heap of an idle table, its pool memory not counted',

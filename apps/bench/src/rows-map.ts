@@ -1,7 +1,7 @@
 /** Rows of mapping. "Present": the tables are there from an earlier mapping; "fresh": every table is allocated in the run. */
 import { type IoPageTable, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
 import { expectEqual, type Pass, type Row } from './row.ts'
-import { addresses, mapAll, newTable, PROT, type Subject, unmapAll, verifyMapped } from './subject.ts'
+import { addresses, mapAll, nameOf, newTable, PROT, type Subject, unmapAll, verifyMapped } from './subject.ts'
 
 type Tables = 'present' | 'fresh'
 
@@ -30,15 +30,15 @@ function calls(subject: Subject, pgsize: number, perCall: number, tables: Tables
   })
 }
 
-function mapRow(subject: Subject, perCall: number, tables: Tables): Row {
-  const pages = subject.bytes / SZ_4K
+export function mapRow(subject: Subject, perCall: number, tables: Tables): Row {
+  const pages = subject.bytes / subject.page
   const how = perCall === pages ? 'one call' : perCall === 1 ? 'one page a call' : `${perCall} a call`
   return {
     id: `${subject.format}/map/${perCall === pages ? 'all' : perCall}/${tables}`,
-    title: `map ${subject.range} of 4K pages, ${how}, tables ${tables}`,
+    title: `map ${subject.range} of ${nameOf(subject.page)} pages, ${how}, tables ${tables}`,
     unit: 'descriptor',
     units: pages,
-    prepare: () => calls(subject, SZ_4K, perCall, tables),
+    prepare: () => calls(subject, subject.page, perCall, tables),
   }
 }
 
@@ -56,7 +56,7 @@ function blockRow(subject: Subject, tables: Tables): Row {
 }
 
 export function mapRows(subject: Subject): Row[] {
-  const pages = subject.bytes / SZ_4K
+  const pages = subject.bytes / subject.page
   return [
     mapRow(subject, subject.perCall, 'present'),
     mapRow(subject, subject.perCall, 'fresh'),
@@ -73,7 +73,7 @@ export function blockRows(subject: Subject): Row[] {
 
 /** 64 GiB, once fresh: what more tables than the caches hold do to mapping. */
 export function largeMapRow(subject: Subject): Row {
-  const row = mapRow(subject, subject.bytes / SZ_4K, 'fresh')
+  const row = mapRow(subject, subject.bytes / subject.page, 'fresh')
   return { ...row, id: `${subject.format}/map-64G/all/fresh`, full: true }
 }
 

@@ -1,14 +1,14 @@
 /** Rows of unmapping. */
 import { type IoPageTable, IotlbGather, SZ_4K, type TlbFlushOps } from '@io-pgtable/core'
 import { expectEqual, type Pass, type Row } from './row.ts'
-import { addresses, mapAll, newTable, type Subject, verifyMapped, verifyUnmapped } from './subject.ts'
+import { addresses, mapAll, nameOf, newTable, type Subject, verifyMapped, verifyUnmapped } from './subject.ts'
 
 /** Unmaps the range, `perCall` pages a call, under one gather or none. */
 function calls(subject: Subject, table: IoPageTable, perCall: number, gather: IotlbGather | undefined): () => number {
-  const iovas = addresses(subject.iova, subject.bytes, SZ_4K * perCall)
+  const iovas = addresses(subject.iova, subject.bytes, subject.page * perCall)
   return () => {
     let unmapped = 0
-    for (let i = 0; i < iovas.length; i++) unmapped += table.unmapPages(iovas[i]!, SZ_4K, perCall, gather)
+    for (let i = 0; i < iovas.length; i++) unmapped += table.unmapPages(iovas[i]!, subject.page, perCall, gather)
     gather?.sync()
     return unmapped
   }
@@ -30,25 +30,26 @@ function prepare(subject: Subject, perCall: number, withGather: boolean): Pass {
   const driver = rangeDriver()
   const table = withGather ? newTable(subject, driver) : newTable(subject)
   mapAll(subject, table)
-  verifyMapped(subject, table, SZ_4K)
+  verifyMapped(subject, table, subject.page)
   return {
     run: calls(subject, table, perCall, withGather ? new IotlbGather() : undefined),
     expected: subject.bytes,
     reset: () => mapAll(subject, table),
     verify: () => {
       verifyUnmapped(subject, table)
-      if (withGather) expectEqual('pages to invalidate', driver.pages, subject.bytes / SZ_4K)
+      if (withGather) expectEqual('pages to invalidate', driver.pages, subject.bytes / subject.page)
     },
   }
 }
 
-function unmapRow(subject: Subject, perCall: number, withGather: boolean): Row {
-  const how = perCall === 1 ? 'one page a call' : `${perCall} a call`
+export function unmapRow(subject: Subject, perCall: number, withGather: boolean): Row {
+  const pages = subject.bytes / subject.page
+  const how = perCall === pages ? 'one call' : perCall === 1 ? 'one page a call' : `${perCall} a call`
   return {
-    id: `${subject.format}/unmap/${perCall}${withGather ? '/gather' : ''}`,
-    title: `unmap ${subject.range} of 4K pages, ${how}, ${withGather ? 'with a gather' : 'no gather'}`,
+    id: `${subject.format}/unmap/${perCall === pages ? 'all' : perCall}${withGather ? '/gather' : ''}`,
+    title: `unmap ${subject.range} of ${nameOf(subject.page)} pages, ${how}, ${withGather ? 'with a gather' : 'no gather'}`,
     unit: 'descriptor',
-    units: subject.bytes / SZ_4K,
+    units: pages,
     prepare: () => prepare(subject, perCall, withGather),
   }
 }

@@ -1,11 +1,14 @@
 /** All rows, in the order in which they run and are printed. */
 import { FILL, MEMORY } from './references.ts'
 import type { HeapRow, Row } from './row.ts'
+import { formatRows } from './rows-formats.ts'
+import { gpuvmRows } from './rows-gpuvm.ts'
 import { createRows, heapRows } from './rows-lifetime.ts'
-import { blockRows, largeMapRow, mapRows, mixedRows } from './rows-map.ts'
+import { lockRows } from './rows-lock.ts'
+import { blockRows, largeMapRow, mapRow, mapRows, mixedRows } from './rows-map.ts'
 import { largeTranslateRow, translateRows } from './rows-translate.ts'
-import { dropRow, unmapRows } from './rows-unmap.ts'
-import { ARM64, ARM64_LARGE, V7S } from './subject.ts'
+import { dropRow, unmapRow, unmapRows } from './rows-unmap.ts'
+import { ARM64, ARM64_LARGE, ARM64_WASM, V7S } from './subject.ts'
 
 /** The references come first: they are part of every run. */
 export const REFERENCES: readonly Row[] = [FILL, MEMORY]
@@ -18,11 +21,18 @@ export const ROWS: readonly Row[] = [
   ...mixedRows(ARM64),
   dropRow(ARM64),
   ...createRows(ARM64),
+  ...lockRows(ARM64),
+  mapRow(ARM64_WASM, 512, 'present'),
+  mapRow(ARM64_WASM, ARM64_WASM.bytes / ARM64_WASM.page, 'present'),
+  unmapRow(ARM64_WASM, 512, false),
+  mapRow(ARM64_WASM, 1, 'present'),
   largeMapRow(ARM64_LARGE),
   largeTranslateRow(ARM64_LARGE),
   ...mapRows(V7S),
   ...unmapRows(V7S),
   ...translateRows(V7S),
+  ...formatRows(),
+  ...gpuvmRows(ARM64),
 ]
 
 export const HEAP_ROWS: readonly HeapRow[] = [...heapRows(ARM64), ...heapRows(V7S)]

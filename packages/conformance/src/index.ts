@@ -1,10 +1,12 @@
 /** The conformance kit: `checkFormat`, and the runner of golden vectors. It names no format; what it needs of one is its declaration. */
 export type { CreateTable, Effort } from './check/case.ts'
 export { type CheckFlushOpsOptions, checkFlushOps } from './check/check-flush-ops.ts'
+export { type CheckFlushPolicyOptions, checkFlushPolicy } from './check/check-flush-policy.ts'
 export { type CheckFormatOptions, checkFormat, type TestFunction } from './check/check-format.ts'
 export type { DeviceTlb, MakeFlushOps } from './check/flush-ops.ts'
 export type { CachedEntry } from './check/iotlb.ts'
 export { LawError, type LawName } from './check/law.ts'
+export type { MakePolicy, PolicyDevice, PolicyDriver, PolicySetup } from './check/policy-session.ts'
 export { descriptorText } from './check/ruler.ts'
 export { type FormatRun, runFormat } from './check/run-format.ts'
 export type { StartWorker, WorkerLike } from './check/team.ts'

@@ -7,6 +7,7 @@ import { type CreateTable, makeCase } from './check/case.ts'
 import { environmentVariable } from './check/environment.ts'
 import { type Draw, operationOf } from './check/generate.ts'
 import { Fault } from './check/law.ts'
+import { generator } from './check/random.ts'
 import { Session } from './check/session.ts'
 import { syncBefore } from './check/table-laws.ts'
 
@@ -100,16 +101,5 @@ function drawn(below: (limit: number) => number): Draw {
     gather: below(3),
     // sometimes at what is mapped already: to find that takes the most time of all
     near: below(5) === 0 ? 12 + below(12) : 0,
-  }
-}
-
-/** Integers from a seed (mulberry32). */
-function generator(seed: number): (limit: number) => number {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
   }
 }

@@ -22,7 +22,7 @@ export interface OverlapReport {
   readonly broken: readonly string[]
 }
 
-export const RANGES = 4
+const RANGES = 4
 const PAGE = 0x1000
 /** Bytes that one table of the last level translates. */
 const TABLE = 512 * PAGE

@@ -116,10 +116,11 @@ function install(edit: Edit, leaf: LeafPlace, parts: readonly Part[], gather: Io
   const old = Array.from({ length: slots }, (_, i) => t.rawAt(node, at + (i << node.entryLg)))
   let raws = rawsOf(edit, leaf, parts, old)
   if (t.compiled.policy.breakBeforeMake?.size) {
-    const last = breakLeaf(t, leaf, old)
-    if (last.some((raw, i) => raw !== old[i])) raws = rawsOf(edit, leaf, parts, last)
+    broken(t, leaf, (last) => {
+      if (last.some((raw, i) => raw !== old[i])) raws = rawsOf(edit, leaf, parts, last)
+    })
     linked()
-    for (const [i, raw] of raws.entries()) writeRaw(t, node, at + (i << node.entryLg), raw)
+    writeAll(t, leaf, raws)
     t.synced(at, slots << node.entryLg)
     return
   }
@@ -184,22 +185,26 @@ class Filler {
   }
 }
 
-/** Empties the leaf's entries and has the driver forget them. Returns what they held at last. When a callback throws, it stands as before. */
-function breakLeaf(t: Tree, { node, at, slots, iova }: LeafPlace, old: readonly bigint[]): bigint[] {
-  const last = [...old]
-  const restore = (): void => {
-    for (const [i, raw] of last.entries()) writeRaw(t, node, at + (i << node.entryLg), raw)
-  }
-  for (let i = 0; i < slots; i++) last[i] = takeRaw(t, node, at + (i << node.entryLg))
+/**
+ * Empties the leaf's entries, has the driver forget them, and calls `then` with what they held at last. When any callback throws, the leaf
+ * stands as before.
+ */
+function broken(t: Tree, leaf: LeafPlace, then: (last: readonly bigint[]) => void): void {
+  const { node, at, slots, iova } = leaf
+  const last = Array.from({ length: slots }, (_, i) => takeRaw(t, node, at + (i << node.entryLg)))
   try {
     t.synced(at, slots << node.entryLg)
     withGather(t, undefined, (gather) => reportLeaves(t, node, iova, slots, gather))
+    then(last)
   } catch (error) {
-    restore()
+    writeAll(t, leaf, last)
     t.synced(at, slots << node.entryLg)
     throw error
   }
-  return last
+}
+
+function writeAll(t: Tree, { node, at }: LeafPlace, raws: readonly bigint[]): void {
+  for (const [i, raw] of raws.entries()) writeRaw(t, node, at + (i << node.entryLg), raw)
 }
 
 /** Empties an entry that the hardware may write to at the same time, and returns what it held. */

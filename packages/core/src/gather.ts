@@ -1,14 +1,15 @@
 /** An accumulated IOTLB invalidation, as Linux's `struct iommu_iotlb_gather`, with the tables that wait for it. */
-import type { PtFreeList, PtPtr } from '@io-pgtable/pt-allocator'
+import type { PtPtr } from '@io-pgtable/pt-allocator'
+import type { TableList } from './adopted-memory.ts'
 import { IoPgtableError } from './errors.ts'
 import { advanceHi, advanceLo, isBelow, join, lanes, splitOne } from './lanes.ts'
 
 /** What a gather needs of the table that it serves. */
 export interface GatherOwner {
-  newFreeList(): PtFreeList
+  newFreeList(): TableList
   syncGather(gather: IotlbGather): void
   /** The tables of a list went back to the pool. */
-  freed(list: PtFreeList): void
+  freed(list: TableList): void
 }
 
 /**
@@ -30,7 +31,7 @@ export class IotlbGather {
   #lastHi = -1
   #lastLo = -1
   #owner: GatherOwner | undefined
-  #tables: PtFreeList | undefined
+  #tables: TableList | undefined
 
   constructor(options: { readonly queued?: boolean } = {}) {
     this.queued = options.queued ?? false
@@ -106,7 +107,7 @@ export class IotlbGather {
   }
 
   /** Starts afresh without a sync, and hands over the tables that wait: for a gather whose `sync` failed for good. */
-  abandon(): PtFreeList | undefined {
+  abandon(): TableList | undefined {
     this.#noted = false
     this.granule = 0
     this.leafLevels = 0

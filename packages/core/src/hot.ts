@@ -29,6 +29,11 @@ export function until64(words: Int32Array, at: number, n: number, maskBits: numb
   const value = valueBits | 0
   let i = at | 0
   const end = (at + 2 * n) | 0
+  const bulk = (end - 8) | 0
+  for (; i <= bulk; i = (i + 8) | 0) {
+    if (((words[i]! ^ value) & mask) === 0 || ((words[(i + 2) | 0]! ^ value) & mask) === 0) break
+    if (((words[(i + 4) | 0]! ^ value) & mask) === 0 || ((words[(i + 6) | 0]! ^ value) & mask) === 0) break
+  }
   for (; i < end; i = (i + 2) | 0) if (((words[i]! ^ value) & mask) === 0) break
   return (i - at) >> 1
 }

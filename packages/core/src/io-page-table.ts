@@ -1,4 +1,6 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
+
+import { type AdoptOptions, type AdoptRequest, adoptTree } from './adopt.ts'
 import {
   explainPages,
   explainProt,
@@ -29,7 +31,7 @@ import { mapRun } from './map.ts'
 import { mapOne, type OnePage, translateOne, unmapOne } from './one-page.ts'
 import { picked, pickPages } from './pgsize.ts'
 import type { Prot } from './prot.ts'
-import { finishGather, flushEverything, freeTree, strand, syncOwn } from './prune.ts'
+import { finishGather, flushEverything, freeTree, strand, syncOwn, unlinkOwn } from './prune.ts'
 import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
 import { describeRoot, type RootView } from './root-view.ts'
 import { attachPool, freshState, openShared, type TableToken } from './share.ts'
@@ -60,12 +62,15 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly #single: boolean
   readonly #lock: RangeLock | undefined
   readonly #onRoot: ((regs: unknown) => void) | undefined
-  /** The short way for one page a call, and the page size of changes that may take it: 0, which no page has, where none may. */
+  /**
+   * The short way for one page a call: for translations, for changes, and for an unmap without a gather. Undefined where it is not: changes in
+   * memory that is synced, unmaps of which somebody is to be told.
+   */
   readonly #one: OnePage | undefined
+  readonly #changeOne: OnePage | undefined
+  readonly #quietOne: OnePage | undefined
   readonly #oneSize: number
   readonly #oneMapped: MapResult
-  /** The same size where nobody is to be told of a page that is unmapped without a gather, else 0. */
-  readonly #quietSize: number
   readonly #ranged: boolean
   /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
   readonly #finishes: boolean
@@ -94,12 +99,13 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#root = describeRoot(format, this.#config, tree)
     this.#reportedRoot = this.#root.state
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
+    this.#changeOne = tree.pool.sync === undefined ? this.#one : undefined
     // `| 0`: `pgsize` is a double where any format has large pages, and comparing with it costs every call
-    this.#oneSize = this.#one === undefined || tree.pool.sync !== undefined ? 0 : this.#one.plan.pgsize | 0
+    this.#oneSize = (this.#one?.plan.pgsize ?? 0) | 0
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
     this.#ranged = flushOrder === 'range'
     const quiet = flushOrder !== 'range' && (!addPagesWithoutGather || tree.tlb === NOOP_FLUSH_OPS || tree.tlb.addPages === undefined)
-    this.#quietSize = quiet ? this.#oneSize : 0
+    this.#quietOne = quiet ? this.#changeOne : undefined
     this.#oneMapped = Object.freeze({ mapped: this.#oneSize, error: undefined })
   }
 
@@ -142,6 +148,21 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return table
   }
 
+  /**
+   * Opens a table that something else built, in memory that the caller owns, as one that can be read and changed: by the device's registers,
+   * or by its roots and the whole configuration. What registers do not tell is as the caller says. New tables come from the allocator; those
+   * that are there, and are no blocks of it, are never freed: `onForeign` tells which of them left the tree, and `free` leaves them as they
+   * are, without what was added. A prot is `EINVAL` that the device's memory attributes do not have as this library codes them. `regs` are
+   * those of a new table with this configuration, not the device's. Whoever built the table must not change it meanwhile.
+   * @throws `EINVAL` for registers that lead to no table or tell too little, and a table that the engine cannot change (levels are skipped,
+   * roots lie apart, it lies where the allocator may put others); `EFAULT` for tables outside of the memory, or reached twice
+   */
+  static adopt<F extends AnyFmt>(format: F, request: AdoptRequest<F>): IoPageTable<F> {
+    const { onWarn, onRoot, debug } = request as AdoptOptions<F>
+    const { adopted, tree } = adoptTree(format, request as AdoptOptions<AnyFmt>)
+    return new IoPageTable(adopted.format as F, adopted.config, tree, { onWarn, onRoot, debug })
+  }
+
   /** A token for `attach`, which can be posted to a worker. @throws `EINVAL` when the pool's memory is not shared. */
   share(): TableToken {
     const t = this.#live('share')
@@ -156,8 +177,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#tree
-    if (pgcount === 1 && pgsize === this.#oneSize && this.#one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback)
-      if (mapOne(t, this.#one, iova, paddr, prot)) return this.#oneMapped
+    const one = this.#changeOne
+    if (pgcount === 1 && pgsize === this.#oneSize && one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback)
+      if (mapOne(t, one, iova, paddr, prot)) return this.#oneMapped
     const result = this.#mapPages(iova, paddr, pgsize, pgcount, prot)
     if (this.#finishes) this.#finish()
     return result
@@ -205,10 +227,14 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
     const t = this.#tree
-    if (pgcount === 1 && this.#one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback) {
-      if (gather === undefined) {
-        if (pgsize === this.#quietSize && unmapOne(t, this.#one, iova)) return pgsize
-      } else if (pgsize === this.#oneSize && this.#unmapNoted(this.#one, iova, gather)) return pgsize
+    const one = gather === undefined ? this.#quietOne : this.#changeOne
+    // One call of the short way for both: with two of them, and what a gather needs, V8 would run out of what it inlines.
+    if (pgcount === 1 && pgsize === this.#oneSize && one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback) {
+      if (gather !== undefined) bindGather('unmapPages', gather, t)
+      if (unmapOne(t, one, iova)) {
+        if (gather !== undefined) this.#note(one, iova, gather)
+        return pgsize
+      }
     }
     return this.#unmapPages(iova, pgsize, pgcount, gather)
   }
@@ -236,14 +262,11 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return bytes
   }
 
-  /** One page with a gather, the short way. */
-  #unmapNoted(one: OnePage, iova: bigint, gather: IotlbGather): boolean {
+  /** Tells the driver, or its gather, about a page that was unmapped the short way; its address is in the lanes. */
+  #note(one: OnePage, iova: bigint, gather: IotlbGather): void {
     const t = this.#tree
-    bindGather('unmapPages', gather, t)
-    if (!unmapOne(t, one, iova)) return false
     if (this.#ranged) noteRange(t, gather, iova)
     else reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
-    return true
   }
 
   #unmapCovered(iova: bigint, hi: number, lo: number, bytes: number, gather: IotlbGather | undefined): number {
@@ -521,6 +544,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   free(): void {
     const t = this.#changing('free')
+    unlinkOwn(t)
     flushEverything(t)
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
     freeTree(t)

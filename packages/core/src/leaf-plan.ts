@@ -4,6 +4,7 @@ import { slotBytes } from './decode.ts'
 import { type Agreed, ALWAYS, type FormatConfig, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from './format.ts'
 import type { HotNode } from './hot-node.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-pieces.ts'
+import { type Moves, movesOf } from './moves.ts'
 import { PROT_LIMIT, type Prot } from './prot.ts'
 
 /** State of a (prot, page size) pair in {@link LeafPlan.attrState} once its bits are known. */
@@ -47,6 +48,8 @@ export class LeafPlan {
   readonly addressLo: number
   readonly addressHi: number
   readonly pieces: LanePieces
+  /** The same as rotations, where they fit that form; without the offset bits of {@link LeafPlan.keepLo}. */
+  readonly moves: Moves | undefined
   /** What the next mapping of a run adds to the low lane; 0 when the step is not in it (then runs are one mapping long). */
   readonly stepLo: number
   readonly stepLg: number
@@ -90,6 +93,7 @@ export class LeafPlan {
     this.addressLo = laneLo(address)
     this.addressHi = laneHi(address)
     this.pieces = lanePieces(kind.address)
+    this.moves = movesOf(this.pieces, this.keepLo)
     const step = stepOf(kind.address, Math.log2(size.pgsize))
     this.stepLo = step.lo
     this.stepLg = Math.log2(size.pgsize) | 0

@@ -1,5 +1,6 @@
 /** Mapping: one run of equal pages, table by table. */
 
+import { isKernelRun, type RunKernel } from './accelerator.ts'
 import { fill32, fill64, fillDoubles } from './hot.ts'
 import type { HotNode } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
@@ -43,10 +44,12 @@ export function mapRun(
     const at = (table + (index << node.entryLg)) | 0
     const slots = n << plan.slotsLg
     let free = n
-    if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
-      free = clearWay(t, plan, at, n, join(hi, lo))
-    if (slots === 1 && free === 1) writeOne(t, plan, at, pHi, pLo, prot)
-    else if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
+    if (t.kernel === undefined || !mapWhole(t, t.kernel, plan, at, n, pHi, pLo, prot)) {
+      if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
+        free = clearWay(t, plan, at, n, join(hi, lo))
+      if (slots === 1 && free === 1) writeOne(t, plan, at, pHi, pLo, prot)
+      else if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
+    }
     left -= free
     if (free < n) {
       t.mapStop = 'EEXIST'
@@ -59,6 +62,27 @@ export function mapRun(
     pHi = advanceHi(pHi, pLo, bytes)
     pLo = advanceLo(pLo, bytes)
   }
+}
+
+/**
+ * Checks and writes a whole run by the accelerator; false, with nothing done, when it cannot: it takes runs whose addresses rise in the low
+ * lane alone, over entries that are all empty.
+ */
+function mapWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, n: number, hi: number, lo: number, prot: number): boolean {
+  const { entryLg: wide, emptyMask, emptyValue } = plan.node
+  const words = n << wide
+  if (!isKernelRun(t, words) || plan.slots > 1 || n > roomOf(plan, lo)) return false
+  const low = plan.attrLo[prot]! | (plan.plain ? lo & plan.addressLo : encodeLane(plan.pieces, 0, hi, lo))
+  const high = wide === 0 ? low : plan.attrHi[prot]! | (plan.plain ? hi & plan.addressHi : encodeLane(plan.pieces, 1, hi, lo))
+  const maskHi = wide === 1 ? 0 : emptyMask
+  if (kernel(at, words, emptyMask, maskHi, emptyValue, emptyValue & maskHi, low, high, plan.stepLo, wide) === 0) return false
+  if (t.pool.sync !== undefined) t.synced(at, words)
+  return true
+}
+
+/** How many mappings from an address on differ in the low lane alone, by equal steps. */
+function roomOf(plan: LeafPlan, lo: number): number {
+  return plan.stepLo === 0 ? 1 : (((plan.windowMask & ~lo) >>> plan.stepLg) + 1) | 0
 }
 
 /** Writes one entry: a call for one page is as frequent as one for many, and loops have a price to enter. */
@@ -81,8 +105,7 @@ function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: numbe
   let left = n
   let word = at
   for (;;) {
-    const room = plan.stepLo === 0 ? 1 : (((plan.windowMask & ~lo) >>> plan.stepLg) + 1) | 0
-    const k = Math.min(left, room)
+    const k = Math.min(left, roomOf(plan, lo))
     if (plan.plain) fillRun(t, plan, word, k, attrLo | (lo & plan.addressLo), attrHi | (hi & plan.addressHi))
     else fillRun(t, plan, word, k, attrLo | encodeLane(plan.pieces, 0, hi, lo), attrHi | encodeLane(plan.pieces, 1, hi, lo))
     left -= k

@@ -1,12 +1,13 @@
 /**
  * The short way for one page a call, which callers do as often as they map many: *tries* that either do the whole job or nothing, in which
  * case the general code runs, and finds the missing table, the conflict or the error. They serve the smallest page where it is told by masks
- * and holds its address unmoved, in a table that the walk cache knows. Everything they read is an int32 of one object, and no loop, second
- * size or message is in them: they stay below the size that V8 inlines.
+ * and holds its address in place or in a few moved pieces, in a table that the walk cache knows. Everything they read is an int32 of one
+ * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
  */
 import type { Compiled } from './compile.ts'
 import { isBelow64, join, lanes, split, splitOne } from './lanes.ts'
 import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
+import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from './moves.ts'
 import type { Tree } from './tree.ts'
 
 /** What {@link onePageOf} looks at. */
@@ -28,6 +29,8 @@ export class OnePage {
   readonly emptyHi: number
   readonly addressLo: number
   readonly addressHi: number
+  /** How the address moves, where it is not at its own place. */
+  readonly moves: Moves | undefined
   readonly matchMask: number
   readonly matchValue: number
   readonly matchMaskHi: number
@@ -51,6 +54,7 @@ export class OnePage {
     this.emptyHi = node.emptyHi
     this.addressLo = plan.addressLo & ~plan.offsetLo
     this.addressHi = node.entryLg === 1 ? plan.addressHi : 0
+    this.moves = plan.plain ? undefined : plan.moves
     this.matchMask = plan.matchMask
     this.matchValue = plan.matchValue
     this.matchMaskHi = plan.matchMaskHi
@@ -65,7 +69,13 @@ export class OnePage {
 export function onePageOf(c: OnePageParts): OnePage | undefined {
   const plan = c.plans[0]
   const fits =
-    plan !== undefined && plan.node === c.last && plan.slots === 1 && plan.plain && plan.simple && plan.offsetHi === 0 && c.pagesFit
+    plan !== undefined &&
+    plan.node === c.last &&
+    plan.slots === 1 &&
+    (plan.plain || plan.moves !== undefined) &&
+    plan.simple &&
+    plan.offsetHi === 0 &&
+    c.pagesFit
   return fits ? new OnePage(c, plan) : undefined
 }
 
@@ -86,8 +96,15 @@ export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
   const words = t.words
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
   if ((words[at]! & one.emptyMask) !== one.emptyValue) return false
+  if (one.moves !== undefined) return writeMoved(words, at, one, one.moves, pHi, pLo, prot)
   if (one.entryLg === 1) words[at + 1] = one.attrHi[prot]! | (pHi & one.addressHi)
   words[at] = one.attrLo[prot]! | (pLo & one.addressLo)
+  return true
+}
+
+function writeMoved(words: Int32Array, at: number, one: OnePage, moves: Moves, pHi: number, pLo: number, prot: number): true {
+  if (one.entryLg === 1) words[at + 1] = one.attrHi[prot]! | encodeHigh(moves, pHi)
+  words[at] = one.attrLo[prot]! | encodeLow(moves, pHi, pLo)
   return true
 }
 
@@ -122,6 +139,8 @@ export function translateOne(t: Tree, one: OnePage, iova: bigint): bigint | unde
   // With 32-bit entries the masks of the high lane are zero.
   const high = words[at + one.entryLg]!
   if ((high & one.matchMaskHi) !== one.matchValueHi) return undefined
+  const moves = one.moves
+  if (moves !== undefined) return join(decodeHigh(moves, high, d), decodeLow(moves, d) | (lo & one.offsetLo))
   return join(high & one.addressHi, (d & one.addressLo) | (lo & one.offsetLo))
 }
 

@@ -55,11 +55,15 @@ export function protectLeaves(edit: Edit, first: bigint, last: bigint, prot: Pro
     }
     eachLeaf(t, { first, last }, (leaf) => {
       const before = run.at(-1)
-      if (before !== undefined && (before.node !== leaf.node || before.at + (before.slots << before.node.entryLg) !== leaf.at)) finish()
+      if (before !== undefined && (before.node !== leaf.node || beginsTable(leaf))) finish()
       run.push(leaf)
     })
     finish()
   })
+}
+
+function beginsTable({ node, iova }: LeafPlace): boolean {
+  return iova % (1n << BigInt(node.shift + node.node.bits)) === 0n
 }
 
 /** Makes new descriptors out of old ones. */

@@ -1,5 +1,6 @@
 /** Taking tables out of a tree: clear, sync, flush, free, in the order that the format's policy and the driver's callbacks need. */
 
+import { AdoptedMemory } from './adopted-memory.ts'
 import { IotlbGather } from './gather.ts'
 import type { HotNode } from './hot-node.ts'
 import { rootAlloc } from './table-memory.ts'
@@ -25,7 +26,7 @@ export function removeTable(t: Tree, node: HotNode, at: number, iova: bigint, ga
     return
   }
   const tables = t.newFreeList()
-  t.forEachTable(child, table, (ptr) => tables.add(ptr))
+  t.listTables(child, table, tables)
   try {
     unlink()
   } catch (error) {
@@ -100,11 +101,39 @@ function flushRange(t: Tree): void {
   t.syncGather(gather)
 }
 
+/**
+ * Takes the pool's tables out of an adopted table's others, which stay where they are and must lead nowhere when those are freed. They are
+ * freed with what is stranded.
+ */
+export function unlinkOwn(t: Tree): void {
+  if (!(t.pool instanceof AdoptedMemory)) return
+  const { foreign } = t.pool
+  const own = t.newFreeList()
+  t.stranded.push(own)
+  const visit = (node: HotNode, table: number): void => {
+    const { child } = node
+    if (child === undefined) return
+    for (let at = table; at < table + ((2 ** node.node.bits) << node.entryLg); at += 1 << node.entryLg) {
+      if (!t.isTable(node, at)) continue
+      const below = t.tableOf(node, at)
+      if (foreign.has(below * 4) || !foreign.has(table * 4)) {
+        visit(child, below)
+        continue
+      }
+      t.forEachTable(child, below, (ptr) => own.add(ptr))
+      t.clear(node, at, 1)
+    }
+  }
+  visit(t.root, t.rootWord)
+  t.pool.bumpGeneration()
+}
+
 /** Frees everything; the state is dead by then. A root may have taken more memory than its table has bytes. */
 export function freeTree(t: Tree): void {
   for (const list of t.stranded.splice(0)) t.freed(list)
+  if (t.pool instanceof AdoptedMemory && t.pool.foreign.has(t.rootWord * 4)) return
   const tables = t.newFreeList()
-  t.forEachTable(t.root, t.rootWord, (table) => tables.add(table))
+  t.listTables(t.root, t.rootWord, tables)
   t.freed(tables)
   t.account(rootAlloc(t.compiled.root) - t.compiled.root.node.tableBytes)
 }

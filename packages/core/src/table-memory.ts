@@ -2,7 +2,9 @@
  * The memory that the tables of one IoPageTable are in: its entries as words, its allocation and accounting, the hook that a walker's
  * memory is told by, and the driver's callbacks around it.
  */
-import type { PtFreeList, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import { kernelOf, type RunKernel } from './accelerator.ts'
+import type { TableList, TablePool } from './adopted-memory.ts'
 import type { Compiled } from './compile.ts'
 import { decode, kindOf } from './decode.ts'
 import { IoPgtableError } from './errors.ts'
@@ -23,16 +25,19 @@ export const ROOT_NODE_MASK = 15
 
 export const LIVE = 0
 export const DEAD = 1
-const UNIT = 64
+/** Bytes in a unit of a table's account. */
+export const UNIT = 64
 /** Words from which on the call of TypedArray.fill pays. */
 const LONG = 64
 
 /** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
 export class TableMemory {
-  readonly pool: PtPool
+  readonly pool: TablePool
   readonly words: Int32Array
   /** The same memory, one entry of 64 bits an element. */
   readonly doubles: Float64Array
+  /** What does bulk runs instead of the loops, where the memory is a WebAssembly's. */
+  readonly kernel: RunKernel | undefined
   readonly meta: Int32Array
   readonly baseLo: number
   readonly baseHi: number
@@ -43,7 +48,7 @@ export class TableMemory {
   /** A callback of the driver is running. */
   inCallback = false
   /** Tables whose flush failed: they stay allocated until the table is freed. */
-  readonly stranded: PtFreeList[] = []
+  readonly stranded: TableList[] = []
   /** The gather of a `range` flush order for a call that was given none. */
   ownGather: IotlbGather | undefined = undefined
   /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
@@ -53,10 +58,11 @@ export class TableMemory {
   /** Why the allocator had no memory, when it had none. */
   allocError: IoPgtableError | undefined = undefined
 
-  constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
+  constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     this.pool = pool
     this.words = pool.words
     this.doubles = pool.doubles
+    this.kernel = kernelOf(pool)
     this.meta = pool.meta
     this.baseLo = laneLo(pool.base)
     this.baseHi = laneHi(pool.base)
@@ -175,7 +181,7 @@ export class TableMemory {
     }
   }
 
-  newFreeList(): PtFreeList {
+  newFreeList(): TableList {
     return this.pool.freeList()
   }
 
@@ -183,7 +189,7 @@ export class TableMemory {
     if (this.tlb.sync !== undefined) this.call(() => this.tlb.sync?.(gather))
   }
 
-  freed(list: PtFreeList): void {
+  freed(list: TableList): void {
     this.account(-list.bytes)
     list.putBack()
   }

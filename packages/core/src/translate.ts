@@ -5,6 +5,7 @@ import { decode, entrySpan } from './decode.ts'
 import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
+import { decodeHigh, decodeLow, type Moves } from './moves.ts'
 import { BLOCKED, CACHE_ENTRIES, slotIndex, type Tree } from './tree.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
@@ -90,8 +91,10 @@ export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Arra
   // The first one makes the walk cache, where there is to be one.
   const first = translateInto(t, from, to, 0)
   const plan = t.last.leaves[0]
-  if (t.cache === undefined || plan === undefined || !isPlainest(plan)) return first + translateEach(t, from, to, 2)
-  return first + translateCached(t, t.cache, plan, from, to)
+  if (t.cache === undefined || plan === undefined || !plan.simple || plan.keepHi !== 0) return first + translateEach(t, from, to, 2)
+  if (isPlainest(plan)) return first + translateCached(t, t.cache, plan, from, to)
+  if (plan.moves !== undefined) return first + translateMoved(t, t.cache, plan, plan.moves, from, to)
+  return first + translateEach(t, from, to, 2)
 }
 
 function translateEach(t: Tree, from: Int32Array, to: Int32Array, start: number): number {
@@ -109,7 +112,7 @@ function translateInto(t: Tree, from: Int32Array, to: Int32Array, i: number): 0 
 
 /** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translateCached} is written. */
 function isPlainest(plan: LeafPlan): boolean {
-  return plan.simple && plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0 && plan.keepHi === 0
+  return plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0
 }
 
 /**
@@ -143,6 +146,39 @@ function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32
       if ((d & matchMask) === matchValue) {
         to[(i + 1) | 0] = words[(at + entryLg) | 0]! & addressHi
         to[i] = (d & addressLo) | (lo & keepLo)
+        hits = (hits + 1) | 0
+        continue
+      }
+    }
+    hits += translateInto(t, from, to, i)
+  }
+  return hits
+}
+
+/**
+ * {@link translateCached} for leaves that need more: a test of the high lane, or for empty entries, or an address that moves. Apart, since the
+ * dozen more values that this loop keeps would cost that one its registers.
+ */
+function translateMoved(t: Tree, cache: Int32Array, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array): number {
+  const words = t.words
+  const spanLg = t.spanLg | 0
+  const tagMask = ~t.spanMask
+  const { shift, indexMask, entryLg, emptyMask, emptyValue } = t.last
+  const { matchMask, matchValue, matchMaskHi, matchValueHi, keepLo } = plan
+  const generation = t.meta[GENERATION]! | 0
+  const spanHigh = (32 - spanLg) | 0
+  let hits = 0
+  for (let i = 2; i < from.length; i = (i + 2) | 0) {
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
+    if (cache[c] === (lo & tagMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
+      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+      const d = words[at]!
+      const high = words[(at + entryLg) | 0]!
+      if ((d & matchMask) === matchValue && (high & matchMaskHi) === matchValueHi && (d & emptyMask) !== emptyValue) {
+        to[(i + 1) | 0] = decodeHigh(moves, high, d)
+        to[i] = decodeLow(moves, d) | (lo & keepLo)
         hits = (hits + 1) | 0
         continue
       }

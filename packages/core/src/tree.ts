@@ -1,5 +1,6 @@
 /** The tree of one IoPageTable: walking it, growing it, and the walk cache. Shared by mapping, unmapping and translation. */
-import { GENERATION, type PtPool, type PtPtr } from '@io-pgtable/pt-allocator'
+import { GENERATION, type PtPtr } from '@io-pgtable/pt-allocator'
+import type { TableList, TablePool } from './adopted-memory.ts'
 import type { Compiled } from './compile.ts'
 import type { TlbFlushOps } from './flush.ts'
 import { type HotNode, tableRaw } from './hot-node.ts'
@@ -28,7 +29,7 @@ export class Tree extends TableMemory {
   /** The walk cache, made on first use: see {@link Tree.cached}. */
   cache: Int32Array | undefined = undefined
 
-  constructor(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
+  constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     super(pool, compiled, state, owner, tlb)
     this.root = compiled.root
     this.rootWord = 0
@@ -203,17 +204,32 @@ export class Tree extends TableMemory {
     return false
   }
 
-  /** Calls `take` with the table and every table below it, and their nodes. */
-  forEachTable(node: HotNode, table: number, take: (table: PtPtr, node: HotNode) => void): void {
-    take((table * 4) as PtPtr, node)
+  /**
+   * Puts the table and every table below it on a list. {@link Tree.forEachTable} for the commonest end: with its several callers, each of
+   * the hundreds of tables of a large range would cost a call that V8 cannot inline.
+   */
+  listTables(node: HotNode, table: number, list: TableList): void {
+    list.add((table * 4) as PtPtr)
     const child = node.child
     if (child === undefined) return
     const n = (node.indexMask + 1) | 0
     for (let i = this.emptyPrefix(node, table, n); i < n; i = (i + 1) | 0) {
       const at = (table + (i << node.entryLg)) | 0
       if (!this.isTable(node, at)) continue
-      if (child.child === undefined) take((this.tableOf(node, at) * 4) as PtPtr, child)
-      else this.forEachTable(child, this.tableOf(node, at), take)
+      if (child.child === undefined) list.add((this.tableOf(node, at) * 4) as PtPtr)
+      else this.listTables(child, this.tableOf(node, at), list)
+    }
+  }
+
+  /** Calls `take` with the table and every table below it, and their nodes. */
+  forEachTable(node: HotNode, table: number, take: (table: PtPtr, node: HotNode) => void): void {
+    take((table * 4) as PtPtr, node)
+    const child = node.child
+    if (child === undefined) return
+    const n = (node.indexMask + 1) | 0
+    for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
+      const at = table + (i << node.entryLg)
+      if (this.isTable(node, at)) this.forEachTable(child, this.tableOf(node, at), take)
     }
   }
 }

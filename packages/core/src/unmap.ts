@@ -1,5 +1,7 @@
 /** Unmapping: any run of consecutive mappings, whatever calls made them. */
 
+import { isKernelRun, type RunKernel } from './accelerator.ts'
+import { decode } from './decode.ts'
 import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { IotlbGather } from './gather.ts'
 import { prefix32, prefix64, until32, until64 } from './hot.ts'
@@ -29,8 +31,7 @@ export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number
     if (left < n) n = left
     const at = (table + (index << node.entryLg)) | 0
     const slots = n << plan.slotsLg
-    if (plan.simple && leafPrefix(t, plan, at, slots) === slots) {
-      t.clear(node, at, slots)
+    if (plan.simple && clearLeaves(t, plan, at, slots)) {
       reportPages(t, plan, hi, lo, slots, gather)
     } else {
       const whole = unmapMixed(t, plan, at, n, hi, lo, gather)
@@ -41,6 +42,28 @@ export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number
     hi = advanceHi(hi, lo, n * plan.pgsize)
     lo = advanceLo(lo, n * plan.pgsize)
   }
+}
+
+/** Clears the entries where all of them surely are this leaf; otherwise none. */
+function clearLeaves(t: Tree, plan: LeafPlan, at: number, slots: number): boolean {
+  if (t.kernel !== undefined && clearWhole(t, t.kernel, plan, at, slots)) return true
+  if (leafPrefix(t, plan, at, slots) !== slots) return false
+  t.clear(plan.node, at, slots)
+  return true
+}
+
+/** The same by the accelerator; false when it cannot. */
+function clearWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, slots: number): boolean {
+  const { node, matchMask, matchValue } = plan
+  const words = slots << node.entryLg
+  if (!isKernelRun(t, words) || plan.checkEmpty) return false
+  const wide = node.entryLg
+  const maskHi = wide === 1 ? plan.matchMaskHi : matchMask
+  const valueHi = wide === 1 ? plan.matchValueHi : matchValue
+  const emptyHi = wide === 1 ? node.emptyHi : node.emptyLo
+  if (kernel(at, words, matchMask, maskHi, matchValue, valueHi, node.emptyLo, emptyHi, 0, wide) === 0) return false
+  if (t.pool.sync !== undefined) t.synced(at, words)
+  return true
 }
 
 /** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
@@ -59,7 +82,11 @@ export function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): 
 /** A run that is not made of equal leaves: with tables, smaller leaves of the same node, or an end. Returns the mappings taken down. */
 function unmapMixed(t: Tree, plan: LeafPlan, at: number, n: number, hi: number, lo: number, gather: IotlbGather | undefined): number {
   let whole = 0
-  while (whole < n && isWhole(t, plan, at + ((whole << plan.slotsLg) << plan.node.entryLg))) whole++
+  while (whole < n) {
+    const mappings = wholeMappings(t, plan, at + ((whole << plan.slotsLg) << plan.node.entryLg), n - whole)
+    if (mappings === 0) break
+    whole += mappings
+  }
   const slots = whole << plan.slotsLg
   if (slots === 0) return 0
   if (t.compiled.policy.flushOrder === 'walks-first') {
@@ -68,6 +95,22 @@ function unmapMixed(t: Tree, plan: LeafPlan, at: number, n: number, hi: number, 
     reportPages(t, plan, hi, lo, slots, gather)
   } else clearInOrder(t, plan, at, slots, hi, lo, gather)
   return whole
+}
+
+/**
+ * How many mappings' places, of at most `n`, hold something there that goes as one: one, or those of a larger leaf of the same node that
+ * somebody else marked and that is never mapped as such.
+ */
+function wholeMappings(t: Tree, plan: LeafPlan, at: number, n: number): number {
+  if (isWhole(t, plan, at)) return 1
+  if (!t.stoppedAtLeaf) return 0
+  const entry = decode(t.compiled.geometry, plan.node.node, t.rawAt(plan.node, at))
+  if (entry.type !== 'leaf' || entry.size.encode !== false) return 0
+  const { slots } = entry.size
+  const isHead = (at & ((slots << plan.node.entryLg) - 1)) === 0
+  if (!isHead || slots > n << plan.slotsLg) return 0
+  t.stoppedAtLeaf = false
+  return slots >> plan.slotsLg
 }
 
 /** Whether all entries of one mapping's place hold something that an unmap of this size may take down. */

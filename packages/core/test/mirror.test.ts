@@ -2,7 +2,7 @@
  * The order of the memory's `sync` hook: a copy in a second memory, made of nothing but what the hook reports, is a valid table whenever
  * a callback runs. The copy forgets a table's memory when it is freed, so that a dangling pointer leads to no table.
  */
-import { IotlbGather, walkTables } from '@io-pgtable/core'
+import { IotlbGather, Prot, walkTables } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
 import { deviceWalk } from './hardware.ts'
@@ -90,6 +90,7 @@ const SHAPES: [string, Partial<Shape>][] = [
   ['inverted valid bit: a table must be filled before it is reached', { inverted: true }],
   ['32-bit entries', { entryBytes: 4 }],
   ['32-bit entries, inverted', { entryBytes: 4, inverted: true }],
+  ['break-before-make', { policy: { breakBeforeMake: { size: true, fields: ['C', 'M'] } } }],
   ['covered', { policy: { conflict: 'entry', freeTables: 'covered', flushOrder: 'range' } }],
 ]
 
@@ -121,6 +122,19 @@ test.each(SHAPES)('%s', (_name, shape) => {
     () => table.mapPages(0n, 0x4000_0000n, BLOCK, 1, RW),
     () => table.mapPages(0x1_1000n, 0x4000_0000n, PAGE, 1, RW),
     () => table.unmapPages(0x20_0000n, HUGE, 1),
+    // leaves give way to smaller ones, and tables go that page by page unmaps left behind
+    () => table.mapPages(0x20_0000n, 0x4400_0000n, HUGE, 1, RW),
+    () => table.cut(0x21_3000n),
+    () => table.cut(0x24_0000n),
+    () => table.protect(0x21_0000n, 3 * PAGE, Prot.READ | Prot.CACHE),
+    () => table.protect(0x22_1000n, 2 * BLOCK, RW | Prot.MMIO, { cut: true }),
+    () => Array.from({ length: 32 }, (_, i) => table.unmap(0x21_0000n + BigInt(i * PAGE), PAGE)),
+    () => table.trim({ first: 0x20_0000n, last: 0x2f_ffffn }),
+    // memory of tables that were trimmed comes back at another level
+    () => table.mapPages(0x30_0000n, 0x4800_0000n, HUGE, 1, RW),
+    () => table.cut(0x30_1000n),
+    () => table.unmap(0x30_0000n, HUGE),
+    () => table.trim(),
   ]
   for (const step of steps) {
     step()

@@ -10,6 +10,8 @@ const CHUNKS = 2
 const KIND = 3
 const SHIFT_AT = 2
 const SHIFT_MASK = 63
+/** The state of a block of one page. */
+const ONE_PAGE = BLOCK | (PAGE_SHIFT << SHIFT_AT)
 const MIXED = 0x100
 const FRESH_AT = 9
 const FRESH_MASK = 0x7f
@@ -80,6 +82,27 @@ export class Arena {
     this.#meta[L.LIVE] = this.#meta[L.LIVE]! - (1 << (shift - MIN_SHIFT))
     this.#meta[L.CLASS_LIVE + shift] = this.#meta[L.CLASS_LIVE + shift]! - 1
     return shift
+  }
+
+  /**
+   * Frees up to `count` blocks of one page each that follow one another, as larger blocks: most of what a page costs by itself is its merging.
+   * @returns how many, up to the first that is no such block
+   */
+  releasePages(ptr: number, count: number): number {
+    const meta = this.#meta
+    const page = ptr >>> PAGE_SHIFT
+    let record = (this.#records + page * L.RECORD_WORDS) | 0
+    let n = 0
+    for (; n < count && meta[record] === ONE_PAGE; n = (n + 1) | 0) {
+      meta[record] = 0
+      record = (record + L.RECORD_WORDS) | 0
+    }
+    if (n === 0) return 0
+    if (n === 1) this.#buddy.give(page, 0)
+    else this.#buddy.giveRun(page, n)
+    meta[L.LIVE] = meta[L.LIVE]! - (n << (PAGE_SHIFT - MIN_SHIFT))
+    meta[L.CLASS_LIVE + PAGE_SHIFT] = meta[L.CLASS_LIVE + PAGE_SHIFT]! - n
+    return n
   }
 
   /** log2 of the size of the live block that starts at `ptr`, an offset in the pool; 0 when none does. */

@@ -51,6 +51,18 @@ export class Buddy {
     else this.#merge(page, order)
   }
 
+  /** Gives pages that follow one another back, as the largest blocks that they make. */
+  giveRun(first: number, count: number): void {
+    for (let page = first, left = count; left > 0; ) {
+      const at = page + this.#bias
+      const aligned = at === 0 ? this.#maxOrder : 31 - Math.clz32(at & -at)
+      const order = Math.min(aligned, 31 - Math.clz32(left), this.#maxOrder)
+      this.#merge(page, order)
+      page += 1 << order
+      left -= 1 << order
+    }
+  }
+
   /** Of the smallest order that has a block the lowest, so that large blocks and high addresses are left whole. */
   #takeFree(order: number, maxPage: number): number {
     for (let k = order; k <= this.#maxOrder; k++) {

@@ -1,9 +1,14 @@
 /** Tables that left a tree, but that a hardware walker may still read: they go back to the pool together, when the TLB is flushed. */
+import { PAGE } from './layout.ts'
 import type { PtPool, PtPtr } from './pool.ts'
 
 export class PtFreeList {
   readonly #pool: PtPool
-  #ptrs: PtPtr[] = []
+  // Runs of pages that follow one another, as tables made together do, or single blocks of other sizes: first block and number of blocks.
+  #starts: PtPtr[] = []
+  #counts: number[] = []
+  /** Where the next page of the last run would be, or -1. */
+  #next = -1
   #bytes = 0
 
   /** Made by `pool.freeList()`. */
@@ -13,7 +18,7 @@ export class PtFreeList {
 
   /** Blocks that wait. */
   get size(): number {
-    return this.#ptrs.length
+    return this.#counts.reduce((sum, count) => sum + count, 0)
   }
 
   /** Bytes that wait. */
@@ -23,8 +28,15 @@ export class PtFreeList {
 
   /** Puts a live block on the list; it stays allocated, and unchanged, until {@link PtFreeList.putBack}. @throws `EFAULT` as `pool.free` */
   add(ptr: PtPtr): void {
-    this.#bytes += this.#pool.sizeOf(ptr)
-    this.#ptrs.push(ptr)
+    const bytes = this.#pool.sizeOf(ptr)
+    const counts = this.#counts
+    if (bytes === PAGE && ptr === this.#next) counts[counts.length - 1] = counts[counts.length - 1]! + 1
+    else {
+      this.#starts.push(ptr)
+      counts.push(1)
+    }
+    this.#next = bytes === PAGE ? ptr + PAGE : -1
+    this.#bytes += bytes
   }
 
   /**
@@ -32,9 +44,13 @@ export class PtFreeList {
    * @throws `EFAULT` when a block was freed since, or added twice; all others are freed all the same
    */
   putBack(): void {
-    const ptrs = this.#ptrs
-    this.#ptrs = []
+    if (this.#counts.length === 0) return
+    const starts = this.#starts
+    const counts = this.#counts
+    this.#starts = []
+    this.#counts = []
+    this.#next = -1
     this.#bytes = 0
-    if (ptrs.length > 0) this.#pool.freeAll(ptrs)
+    this.#pool.freeRuns(starts, counts)
   }
 }

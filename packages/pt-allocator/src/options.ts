@@ -2,8 +2,14 @@
 import { hex, IoPgtableError, show } from './errors.ts'
 import { PAGE } from './layout.ts'
 
-/** Bytes that a pool can use. */
-export type PtMemory = ArrayBuffer | SharedArrayBuffer | Uint8Array
+/** A `WebAssembly.Memory`. Let it not grow: that takes the memory away from the pool. */
+export interface PtWasmMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer
+  grow(pages: number): number
+}
+
+/** Bytes that a pool can use. On a `WebAssembly.Memory` that is not shared, table code writes its bulk runs with WebAssembly. */
+export type PtMemory = ArrayBuffer | SharedArrayBuffer | Uint8Array | PtWasmMemory
 
 /** What a pool calls; none of it is shared with workers. */
 export interface PtPoolHooks {
@@ -37,6 +43,7 @@ export interface CheckedOptions {
   readonly name: string
   readonly buffer: ArrayBuffer | SharedArrayBuffer
   readonly byteOffset: number
+  readonly wasm: PtWasmMemory | undefined
   readonly own: boolean
 }
 
@@ -47,7 +54,9 @@ const BASE_END = 1n << 52n
 /** @throws `EINVAL` that names the option; `ENOMEM` when the platform has not the memory */
 export function checkOptions(options: PtPoolOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) throw invalid(`options are ${show(options)}, not an object`)
-  const { memory, ceiling, shared, name } = options
+  const { ceiling, shared, name } = options
+  const wasm = isWasmMemory(options.memory) ? options.memory : undefined
+  const memory = wasm?.buffer ?? options.memory
   const size = options.size ?? (memory === undefined ? undefined : byteLengthOf(memory))
   if (!isSize(size)) throw invalid(`size ${show(size)} is not a multiple of 4096 in 4096 .. 2^32`, size)
   const base = checkBase(options.base, size)
@@ -57,7 +66,7 @@ export function checkOptions(options: PtPoolOptions): CheckedOptions {
   }
   if (shared !== undefined && typeof shared !== 'boolean') throw invalid(`shared is ${show(shared)}, not a boolean`)
   if (name !== undefined && typeof name !== 'string') throw invalid(`name is ${show(name)}, not a string`)
-  const common = { base, size, name: name ?? 'pool', ceiling: Math.min(ceiling ?? size, size) }
+  const common = { base, size, wasm, name: name ?? 'pool', ceiling: Math.min(ceiling ?? size, size) }
   if (memory === undefined) {
     return { ...common, shared: shared ?? false, buffer: newBuffer(size, shared ?? false), byteOffset: 0, own: true }
   }
@@ -89,6 +98,10 @@ export function isSharedBuffer(value: unknown): value is SharedArrayBuffer {
   return Object.prototype.toString.call(value) === '[object SharedArrayBuffer]'
 }
 
+function isWasmMemory(value: unknown): value is PtWasmMemory {
+  return Object.prototype.toString.call(value) === '[object WebAssembly.Memory]'
+}
+
 function isBuffer(value: unknown): value is ArrayBuffer | SharedArrayBuffer {
   return isSharedBuffer(value) || Object.prototype.toString.call(value) === '[object ArrayBuffer]'
 }
@@ -117,7 +130,7 @@ function checkMemory(
   size: number,
   shared: boolean | undefined,
 ): Pick<CheckedOptions, 'shared' | 'buffer' | 'byteOffset'> {
-  if (!isBuffer(memory) && !isBytes(memory)) throw invalid('memory is no ArrayBuffer, SharedArrayBuffer or Uint8Array')
+  if (!isBuffer(memory) && !isBytes(memory)) throw invalid('memory is no ArrayBuffer, SharedArrayBuffer, Uint8Array or WebAssembly.Memory')
   const buffer = isBuffer(memory) ? memory : memory.buffer
   const byteOffset = isBuffer(memory) ? 0 : memory.byteOffset
   if (byteOffset % 8 !== 0) throw invalid(`memory starts at byte ${hex(byteOffset)} of its buffer, not a multiple of 8`, byteOffset)

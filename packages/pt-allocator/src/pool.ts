@@ -3,9 +3,9 @@ import { Arena } from './arena.ts'
 import { IoPgtableError, show } from './errors.ts'
 import { Faults } from './faults.ts'
 import { PtFreeList } from './free-list.ts'
-import { GENERATION, type Layout, layoutOf, UNIT } from './layout.ts'
+import { GENERATION, type Layout, layoutOf, PAGE, UNIT } from './layout.ts'
 import { lock, unlock } from './lock.ts'
-import { checkHooks, checkOptions, newBuffer, type PtPoolHooks, type PtPoolOptions } from './options.ts'
+import { checkHooks, checkOptions, newBuffer, type PtPoolHooks, type PtPoolOptions, type PtWasmMemory } from './options.ts'
 import { OwnerNames } from './owners.ts'
 import { leaksOf, type PtLeak, type PtPoolStats, statsOf } from './report.ts'
 import { adoptMeta, checkToken, type PtPoolToken } from './token.ts'
@@ -47,6 +47,10 @@ export class PtPool {
   readonly words: Int32Array
   /** The same memory as 64-bit cells, for compare-and-exchange. */
   readonly cells: BigInt64Array
+  /** The same, each cell a double: what writes 64 bits at once without a bigint. */
+  readonly doubles: Float64Array
+  /** The `WebAssembly.Memory` that the pool was given. */
+  readonly wasm: PtWasmMemory | undefined
   /** The bookkeeping. Table code reads one word of it: `meta[GENERATION]`. */
   readonly meta: Int32Array
   readonly sync: ((paddr: bigint, byteLength: number) => void) | undefined
@@ -67,6 +71,8 @@ export class PtPool {
     this.shared = checked.shared
     this.words = new Int32Array(checked.buffer, checked.byteOffset, checked.size / 4)
     this.cells = new BigInt64Array(checked.buffer, checked.byteOffset, checked.size / 8)
+    this.doubles = new Float64Array(checked.buffer, checked.byteOffset, checked.size / 8)
+    this.wasm = checked.wasm
     this.sync = options.sync
     this.#onPressure = options.onPressure
     this.#layout = layoutOf(checked.size, checked.base)
@@ -145,6 +151,33 @@ export class PtPool {
     if (bad < 0) return
     this.#checkRange('freeAll', ptrs[bad]!)
     throw this.#faults.notLive('freeAll', ptrs[bad]!)
+  }
+
+  /**
+   * What a free list puts back: `freeAll` of runs. `counts[i]` blocks of one page each from `starts[i]` on, or one block of any size. All were
+   * live blocks of the pool once.
+   * @internal
+   */
+  freeRuns(starts: readonly PtPtr[], counts: readonly number[]): void {
+    const bad = this.shared ? this.#locked('freeAll', () => this.#releaseRuns(starts, counts)) : this.#releaseRuns(starts, counts)
+    if (bad >= 0) throw this.#faults.notLive('freeAll', bad as PtPtr)
+  }
+
+  /** The first that is no live block, or -1. */
+  #releaseRuns(starts: readonly PtPtr[], counts: readonly number[]): number {
+    let bad = -1
+    for (let i = 0; i < starts.length; i++) {
+      let ptr: number = starts[i]!
+      for (let left = counts[i]!; left > 0; ) {
+        const pages = left > 1 ? this.#arena.releasePages(ptr, left) : 0
+        if (pages === 0 && this.#arena.release(ptr) === 0 && bad < 0) bad = ptr
+        const done = pages === 0 ? 1 : pages
+        ptr += done * PAGE
+        left -= done
+      }
+    }
+    this.bumpGeneration()
+    return bad
   }
 
   /** A list whose blocks are freed together, later. */

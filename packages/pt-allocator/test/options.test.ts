@@ -22,7 +22,10 @@ test.each([
   ['size 0xfff is not', { base: BASE, memory: new ArrayBuffer(4095) }],
   ['memory has 0x1000 bytes, fewer than size 0x2000', { base: BASE, size: 8192, memory: new ArrayBuffer(4096) }],
   ['memory starts at byte 0x4 of its buffer', { base: BASE, memory: new Uint8Array(8192).subarray(4, 4100) }],
-  ['memory is no ArrayBuffer, SharedArrayBuffer or Uint8Array', { base: BASE, size: 4096, memory: new DataView(new ArrayBuffer(4096)) }],
+  [
+    'memory is no ArrayBuffer, SharedArrayBuffer, Uint8Array or WebAssembly.Memory',
+    { base: BASE, size: 4096, memory: new DataView(new ArrayBuffer(4096)) },
+  ],
   ['memory is no ArrayBuffer', { base: BASE, size: 4096, memory: null }],
   ['memory is no SharedArrayBuffer', { base: BASE, memory: new ArrayBuffer(4096), shared: true }],
   ['shared is 0x1, not a boolean', { base: BASE, size: MiB, shared: 1 }],

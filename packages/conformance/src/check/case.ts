@@ -1,12 +1,13 @@
 /** One configuration of a format under test, and what its declaration says of it. */
 import {
+  type AdoptRequest,
   type Agreed,
   type AnyFmt,
   deposit,
   extract,
   type FormatConfig,
   type Geometry,
-  type IoPageTable,
+  IoPageTable,
   inputRanges,
   type LeafKind,
   type LeafSize,
@@ -24,6 +25,9 @@ import { Fault } from './law.ts'
 
 /** How a table is made: `IoPageTable.createRaw`, or something that stands for it. */
 export type CreateTable = (format: AnyFmt, request: TableOptions & FormatConfig) => IoPageTable
+
+/** How a table is adopted: `IoPageTable.adopt`, or something that stands for it. */
+export type AdoptTable = (format: AnyFmt, request: AdoptRequest<AnyFmt>) => IoPageTable
 
 /** `full` lengthens the sequences; it adds no law. */
 export type Effort = 'quick' | 'full'
@@ -60,6 +64,7 @@ export interface Case {
   /** Smallest first. */
   readonly sizes: readonly Size[]
   readonly createTable: CreateTable
+  readonly adoptTable: AdoptTable
   readonly effort: Effort
   /** For the law that is being checked. */
   readonly replay: Replay | undefined
@@ -70,6 +75,7 @@ export interface Case {
 export interface CaseOptions extends Pick<Case, 'format' | 'createTable' | 'effort' | 'replay' | 'seed'> {
   readonly name: string
   readonly request: FormatConfig
+  readonly adoptTable?: AdoptTable | undefined
 }
 
 /** @throws {@link Fault} for a declaration of which no table can be built, and what the format's own functions throw */
@@ -80,7 +86,8 @@ export function makeCase(options: CaseOptions): Case {
   const chain = chainOf(format, config, geometry)
   const top = chain.findIndex((node) => node.id === geometry.top)
   if (top < 0) throw new Fault(`the geometry's top ${geometry.top} is not on the way down from ${geometry.growsTo ?? geometry.top}`)
-  return { ...options, config, geometry, policy: format.policy(config), chain, top, sizes: sizesOf(config, chain) }
+  const adoptTable = options.adoptTable ?? ((fmt, given) => IoPageTable.adopt(fmt, given))
+  return { ...options, adoptTable, config, geometry, policy: format.policy(config), chain, top, sizes: sizesOf(config, chain) }
 }
 
 /** The nodes from the highest root down, by the table kinds that are written. */

@@ -1,12 +1,15 @@
 /** `checkFormat`: every law on every configuration of a format, each a test of whatever runner there is. */
 import { type AnyFmt, IoPageTable, type VectorBinding } from '@io-pgtable/core'
+import { adopting } from './adopt-law.ts'
 import { bounds } from './bounds-law.ts'
-import { type Case, type CreateTable, type Effort, makeCase, type Replay } from './case.ts'
+import { type AdoptTable, type Case, type CaseOptions, type CreateTable, type Effort, makeCase, type Replay } from './case.ts'
 import { descriptorLaws } from './descriptor-laws.ts'
 import { dirty } from './dirty-law.ts'
+import { editLaws } from './edit-laws.ts'
 import { environmentVariable } from './environment.ts'
 import { formatShapeLaws } from './format-laws.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
+import { leaves } from './leaves-law.ts'
 import { registers } from './registers-law.ts'
 import { conflicts, entries, memory, model } from './table-laws.ts'
 import { defaultStart, type StartWorker, Team } from './team.ts'
@@ -32,6 +35,8 @@ export interface CheckFormatOptions {
   readonly effort?: Effort
   /** What makes tables instead of `IoPageTable.createRaw`, to test an engine, or a fault in one. */
   readonly createTable?: CreateTable
+  /** The same instead of `IoPageTable.adopt`. */
+  readonly adoptTable?: AdoptTable
   /** A line that a failure printed: runs that law on that configuration alone, from that seed. Default: IOPT_REPLAY. */
   readonly replay?: string
   /** Of all random sequences. Default: IOPT_SEED, or a fixed number. */
@@ -78,6 +83,9 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
     memory,
     dirty,
     ...tlbLaws,
+    leaves,
+    ...editLaws,
+    adopting,
     ...workerLaws(team, module),
   ]
 }
@@ -86,13 +94,18 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
 export function caseOptions({
   format,
   createTable,
+  adoptTable,
   effort,
   seed,
-}: Pick<CheckFormatOptions, 'format' | 'createTable' | 'effort' | 'seed'>): Pick<Case, 'format' | 'createTable' | 'effort' | 'seed'> {
+}: Pick<CheckFormatOptions, 'format' | 'createTable' | 'adoptTable' | 'effort' | 'seed'>): Pick<
+  CaseOptions,
+  'format' | 'createTable' | 'adoptTable' | 'effort' | 'seed'
+> {
   const wanted = environmentVariable('IOPT_EFFORT') === 'full' ? 'full' : 'quick'
   return {
     format,
     createTable: createTable ?? ((fmt, request) => IoPageTable.createRaw(fmt, request)),
+    adoptTable,
     effort: effort ?? wanted,
     seed: seed ?? Number(environmentVariable('IOPT_SEED') ?? SEED),
   }

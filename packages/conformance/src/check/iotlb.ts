@@ -3,7 +3,17 @@
  * invalidation removes it. The walker reads a copy of the table memory that is only written by the pool's `sync` hook, so that it sees
  * tables as a device does whose memory is late.
  */
-import { type Decoded, type DecodedTable, decode, type Geometry, hex, type LevelNode, slotBytes } from '@io-pgtable/core'
+import {
+  bitsOf,
+  type Decoded,
+  type DecodedTable,
+  decode,
+  type Geometry,
+  hex,
+  type LevelNode,
+  type Policy,
+  slotBytes,
+} from '@io-pgtable/core'
 import { Fault } from './law.ts'
 
 /** One thing that the TLB remembers. Addresses are offsets in the input window. */
@@ -23,7 +33,8 @@ export interface CachedEntry {
 
 interface Cached extends CachedEntry {
   readonly entry: Decoded
-  readonly parent: Cached | undefined
+  /** What leads to the table that it stands in: it changes when a root becomes a table of a higher one. */
+  parent: Cached | undefined
 }
 
 /** A table that a walker can reach, at least by its caches. */
@@ -51,11 +62,14 @@ export class Iotlb {
   /** Tables that are reachable by the current entries, by their address. */
   readonly #places: Map<bigint, Place> = new Map()
 
+  readonly #break: Policy['breakBeforeMake']
+
   #roots: readonly bigint[] = []
 
   /** @param bytes of the memory that tables may be in: the copy starts as garbage, so that what was not synced is seen */
-  constructor(geometry: Geometry, memory: Memory, bytes: number) {
+  constructor(geometry: Geometry, memory: Memory, bytes: number, breakBeforeMake: Policy['breakBeforeMake'] = undefined) {
     this.#geometry = geometry
+    this.#break = breakBeforeMake
     this.#memory = memory
     this.#shadow = new Int32Array(bytes / 4).fill(0x5a5a_5a5b)
   }
@@ -113,7 +127,10 @@ export class Iotlb {
     const at = table + BigInt(index * node.entryBytes)
     const raw = this.#rawAt(at, node)
     const before = this.#current.get(at)
-    if (before?.raw === raw) return
+    if (before?.raw === raw) {
+      before.parent = place.parent
+      return
+    }
     if (before !== undefined) this.#retire(before)
     if (raw === node.empty) return
     const entry = decode(this.#geometry, node, raw)
@@ -126,11 +143,30 @@ export class Iotlb {
       })
     if (entry.type === 'empty') return
     const last = first + BigInt(slotBytes(node)) - 1n
+    this.#checkBroken(before?.entry, entry, first, last)
     const cached: Cached = { type: entry.type, first, last, level: node.level, node, raw, at, entry, parent: place.parent }
     this.#current.set(at, cached)
     if (entry.type !== 'table') return
     this.#checkMemory(entry, cached)
     this.#enter(entry.next, { node: entry.child, first, slots: 2 ** entry.child.bits, parent: cached })
+  }
+
+  /** A format that wants break-before-make: no valid entry becomes another one of another size, nor does the TLB hold one of another size. */
+  #checkBroken(before: Decoded | undefined, entry: Decoded, first: bigint, last: bigint): void {
+    if (this.#break === undefined || (entry.type !== 'leaf' && entry.type !== 'table')) return
+    const where = { node: entry.node, iova: first, raw: entry.raw }
+    const broken = 'a valid entry became another one that hardware must not see it become: it must be emptied and flushed first'
+    if (before?.type === 'leaf') {
+      const resized = this.#break.size && (entry.type === 'table' || before.size !== entry.size)
+      const fields = before.kind.fields.filter(({ name }) => this.#break?.fields.includes(name))
+      const changed = entry.type === 'leaf' && fields.some(({ pieces }) => ((before.raw ^ entry.raw) & bitsOf(pieces)) !== 0n)
+      if (resized || changed) throw new Fault(broken, where)
+    }
+    if (!this.#break.size || entry.type !== 'leaf') return
+    for (const old of this.#stale) {
+      if (old.entry.type !== 'leaf' || last < old.first || old.last < first || old.entry.size === entry.size) continue
+      throw new Fault('a leaf of another size is written before the TLB forgot the old one', where)
+    }
   }
 
   #checkMemory({ next, child }: DecodedTable, { node, first, raw }: Cached): void {
@@ -170,13 +206,15 @@ export class Iotlb {
     return this.#stale
   }
 
-  /** The hardware changed a descriptor by itself, and its own TLB with it. */
+  /** A descriptor changed behind the engine's back, by the hardware itself or before it looked: its own TLB holds what it says now. */
   wrote(at: bigint): void {
     const cached = this.#current.get(at)
     const word = Number(at - this.#memory.base) / 4
     const words = cached?.node.entryBytes === 8 ? 2 : 1
     for (let i = 0; i < words; i++) this.#shadow[word + i] = this.#memory.words[word + i] ?? 0
-    if (cached !== undefined) this.#current.set(at, { ...cached, raw: this.#rawAt(at, cached.node) })
+    if (cached === undefined) return
+    const raw = this.#rawAt(at, cached.node)
+    this.#current.set(at, { ...cached, raw, entry: decode(this.#geometry, cached.node, raw) })
   }
 
   /** Whether the walker's copy of every reachable table is what the memory holds. @throws {@link Fault} at the first difference */

@@ -6,8 +6,8 @@ import { descriptorText } from './ruler.ts'
 /** The name of a law, `group/law`. */
 export type LawName =
   | `format/${'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'registers'}`
-  | `table/${'entries' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty'}`
-  | `tlb/${'coherence' | 'free' | 'flush-ops'}`
+  | `table/${'entries' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
+  | `tlb/${'coherence' | 'free' | 'flush-ops' | 'flush-policy' | 'in-place'}`
   | 'truth/vectors'
   | `workers/${'disjoint' | 'range-lock'}`
 

@@ -11,11 +11,16 @@ export interface Mapping {
   readonly paddr: bigint
   readonly size: Size
   readonly prot: Prot
+  /** Not as it was mapped: whether it counts as dirty is what it was before. */
+  readonly changed?: boolean
 }
 
 /** Why a call ended before its end. `part`: in a larger leaf; `hole`: where nothing is mapped; `table`: at a table that must stay. */
 export type MapStop = 'EEXIST' | 'ENOMEM' | undefined
 export type UnmapStop = 'hole' | 'part' | 'table' | undefined
+export type EditStop = 'EINVAL' | 'ENOMEM' | undefined
+
+const NOTHING = { changed: false, stop: undefined } as const
 
 export class Model {
   readonly c: Case
@@ -92,6 +97,83 @@ export class Model {
     }
     this.#dropCovered(offset, at < end ? at : end)
     return { unmapped: Number(at - offset), stop }
+  }
+
+  /** A boundary inside a mapping: what was one is the largest ones that fit on both sides of it. */
+  cut(offset: bigint): { changed: boolean; stop: EditStop } {
+    const leaf = this.at(offset)
+    if (leaf === undefined || leaf.offset === offset) return { changed: false, stop: undefined }
+    const parts = this.#partsOf(leaf, offset)
+    if (parts === undefined) return { changed: false, stop: 'EINVAL' }
+    const tables = this.c.chain.map(() => new Set<number>())
+    for (const { offset: at, size } of parts) {
+      const slot = this.#slot(size.depth, at)
+      for (let d = leaf.size.depth; d < size.depth; d++) tables[d]!.add(this.#above(d, slot, size.depth))
+    }
+    const bytes = tables.reduce((sum, slots, depth) => sum + slots.size * this.#bytes(depth + 1), 0)
+    if (this.tableBytes + bytes > this.memory) return { changed: false, stop: 'ENOMEM' }
+    this.#remove(leaf)
+    for (const [depth, slots] of tables.entries()) for (const slot of slots) this.tables[depth]!.add(slot)
+    for (const part of parts) this.#put(part)
+    return { changed: true, stop: undefined }
+  }
+
+  #partsOf(leaf: Mapping, cut: bigint): Mapping[] | undefined {
+    const parts: Mapping[] = []
+    const end = leaf.offset + BigInt(leaf.size.pgsize)
+    for (let offset = leaf.offset; offset < end; ) {
+      const room = (offset < cut ? cut : end) - offset
+      const size = this.c.sizes.findLast(({ pgsize }) => BigInt(pgsize) <= room && offset % BigInt(pgsize) === 0n)
+      if (size === undefined) return undefined
+      parts.push({ ...leaf, offset, paddr: leaf.paddr + offset - leaf.offset, size })
+      offset += BigInt(size.pgsize)
+    }
+    return parts
+  }
+
+  /** Other permissions for the mappings of a range, up to the first hole. `fits`: whether a size can have them. */
+  protect(offset: bigint, bytes: number, prot: Prot, cut: boolean, fits: (size: Size) => boolean): { bytes: number; stop: EditStop } {
+    const end = offset + BigInt(bytes)
+    let reached = this.#reach(offset, end)
+    if (!reached.every(({ size }) => fits(size))) return { bytes: 0, stop: 'EINVAL' }
+    const straddles = reached.some((leaf) => leaf.offset < offset || leaf.offset + BigInt(leaf.size.pgsize) > end)
+    if (straddles && !cut) return { bytes: 0, stop: 'EINVAL' }
+    if (straddles) {
+      for (const at of [offset, end]) {
+        const { stop } = reached.some((leaf) => leaf.offset < at && at < leaf.offset + BigInt(leaf.size.pgsize)) ? this.cut(at) : NOTHING
+        if (stop !== undefined) return { bytes: 0, stop }
+      }
+      reached = this.#reach(offset, end)
+    }
+    for (const leaf of reached) this.#put({ ...leaf, prot, changed: true })
+    return { bytes: reached.reduce((sum, { size }) => sum + size.pgsize, 0), stop: undefined }
+  }
+
+  /** The mappings from an address on, up to the first hole. */
+  #reach(offset: bigint, end: bigint): Mapping[] {
+    const found: Mapping[] = []
+    for (let at = offset; at < end; ) {
+      const leaf = this.at(at)
+      if (leaf === undefined) break
+      found.push(leaf)
+      at = leaf.offset + BigInt(leaf.size.pgsize)
+    }
+    return found
+  }
+
+  /** Drops the tables without mappings whose addresses are all from `first` to `last`. Returns their bytes. */
+  trim(first: bigint, last: bigint): number {
+    const before = this.tableBytes
+    const end = (1n << BigInt(this.c.geometry.ias)) - 1n
+    for (let depth = this.top; depth < this.tables.length; depth++) {
+      const span = 1n << BigInt(this.c.chain[depth]!.shift)
+      for (const slot of this.tables[depth]!) {
+        const offset = this.offsetOfSlot(depth, slot)
+        const stops = offset + span - 1n < end ? offset + span - 1n : end
+        if (offset >= first && stops <= last && !this.#holdsLeaves(depth, slot)) this.#dropTable(depth, slot)
+      }
+    }
+    return before - this.tableBytes
   }
 
   /** The mapping that translates an address. */

@@ -18,6 +18,17 @@ export type Operation =
   | { readonly op: 'mapRange'; readonly offset: bigint; readonly paddr: bigint; readonly bytes: number; readonly prot: Prot }
   | { readonly op: 'unmap'; readonly offset: bigint; readonly size: Size; readonly count: number; readonly gather: GatherMode }
   | { readonly op: 'unmapRange'; readonly offset: bigint; readonly bytes: number; readonly gather: GatherMode }
+  | { readonly op: 'cut'; readonly offset: bigint; readonly gather: GatherMode }
+  | {
+      readonly op: 'protect'
+      readonly offset: bigint
+      readonly bytes: number
+      readonly prot: Prot
+      readonly cut: boolean
+      readonly gather: GatherMode
+    }
+  /** `last` is inclusive. */
+  | { readonly op: 'trim'; readonly offset: bigint; readonly last: bigint; readonly gather: GatherMode }
   | { readonly op: 'translate'; readonly offset: bigint }
   | { readonly op: 'sync' }
 
@@ -34,6 +45,12 @@ export function operationText(op: Operation, iova: (offset: bigint) => bigint): 
       return `unmapPages(${at}, ${hex(op.size.pgsize)}, ${op.count}${gatherText(op.gather)})`
     case 'unmapRange':
       return `unmapRange(${at}, ${hex(op.bytes)}${gatherText(op.gather)})`
+    case 'cut':
+      return `cut(${at}${gatherText(op.gather)})`
+    case 'protect':
+      return `protect(${at}, ${hex(op.bytes)}, ${protText(op.prot)}${op.cut ? ', cut' : ''}${gatherText(op.gather)})`
+    case 'trim':
+      return `trim(${at} to ${hex(iova(op.last))}n${gatherText(op.gather)})`
     case 'translate':
       return `iovaToPhys(${at})`
   }

@@ -1,6 +1,6 @@
 /** One table and its model, side by side: every call is made on both, and both must agree in everything that can be seen. */
 import { type DebugOptions, hex, type IoPageTable, IoPgtableError, IotlbGather, type TableOptions } from '@io-pgtable/core'
-import { PtPool } from '@io-pgtable/pt-allocator'
+import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
 import { type Case, iovaOf, leafRaw, type Size, tableAlign, tableLimit, uncarried } from './case.ts'
 import { compareEntries } from './compare.ts'
 import { Fault, same } from './law.ts'
@@ -13,7 +13,17 @@ export interface SessionOptions extends Pick<TableOptions, 'tlb' | 'debug' | 'on
   /** Most bytes of table memory. */
   readonly memory?: number
   readonly shared?: boolean
+  /** Where the tables are. */
+  readonly pool?: PtPool
   readonly debug?: DebugOptions
+}
+
+/** A table that was there, with its model, as a session goes on with it. */
+export interface Adopted {
+  readonly pool: PtPool
+  readonly model: Model
+  /** Makes the table. `left` is told the bytes of each table that was there and leaves the tree. */
+  adopt(left: (bytes: number) => void, onWarn: (warning: IoPgtableError) => void): IoPageTable
 }
 
 /** Tables that a test may need at once. */
@@ -29,19 +39,31 @@ export class Session {
   gather: IotlbGather | undefined
   /** Bytes of tables that wait in that gather. */
   pending = 0
+  /** Bytes of tables that are not the pool's, and not in the table's account. */
+  outside = 0
   /** The calls made so far, as text. */
   readonly log: string[] = []
 
-  constructor(c: Case, options: SessionOptions = {}) {
-    const { sync, memory, shared, ...more } = options
+  constructor(c: Case, options: SessionOptions = {}, adopted: Adopted | undefined = undefined) {
+    const { sync, memory, shared, pool, ...more } = options
     const rootBytes = tableAlign(c.chain[c.top]!)
+    const onWarn = (warning: IoPgtableError): void => void this.warnings.push(warning)
     this.c = c
-    this.pool = newPool(c, { ...(sync && { sync }), ...(shared && { shared }), ...(memory !== undefined && { ceiling: memory }) })
+    if (adopted !== undefined) {
+      this.pool = adopted.pool
+      this.model = adopted.model
+      this.outside = adopted.model.tableBytes
+      this.table = adopted.adopt((bytes) => {
+        this.outside -= bytes
+      }, onWarn)
+      return
+    }
+    this.pool = pool ?? newPool(c, { ...(sync && { sync }), ...(shared && { shared }), ...(memory !== undefined && { ceiling: memory }) })
     this.table = c.createTable(c.format, {
       ...c.request,
       ...more,
       allocator: this.pool,
-      onWarn: (warning) => void this.warnings.push(warning),
+      onWarn,
     })
     this.model = new Model(c, memory === undefined ? undefined : memory - rootBytes + c.chain[c.top]!.tableBytes)
   }
@@ -54,6 +76,9 @@ export class Session {
     else if (op.op === 'mapRange') this.#mapRange(op)
     else if (op.op === 'unmap') this.#unmap(op)
     else if (op.op === 'unmapRange') this.#unmapRange(op)
+    else if (op.op === 'cut') this.#cut(op)
+    else if (op.op === 'protect') this.#protect(op)
+    else if (op.op === 'trim') this.#trim(op)
     else if (op.op === 'translate') this.translate(op.offset)
     else this.syncGather()
   }
@@ -147,6 +172,48 @@ export class Session {
     this.#accounted()
   }
 
+  #cut({ offset, gather }: Operation & { op: 'cut' }): void {
+    const iova = iovaOf(this.c.geometry, offset)
+    const got = this.#edited(gather, (g) => this.table.cut(iova, g))
+    const { changed, stop } = this.model.cut(offset)
+    same('error of the cut', got.code, stop, { iova })
+    if (stop === undefined) same('whether a leaf was cut', got.value, changed, { iova })
+    this.#accounted()
+  }
+
+  #protect({ offset, bytes, prot, cut, gather }: Operation & { op: 'protect' }): void {
+    const iova = iovaOf(this.c.geometry, offset)
+    const got = this.#edited(gather, (g) => this.table.protect(iova, bytes, prot, { gather: g, cut }))
+    const wanted = this.model.protect(offset, bytes, prot, cut, (size) => leafRaw(this.c, size, prot, 0n) !== undefined)
+    same('error of the protect', got.code, wanted.stop, { iova })
+    if (wanted.stop === undefined) same('bytes protected', got.value, wanted.bytes, { iova })
+    this.#accounted()
+  }
+
+  #trim({ offset, last, gather }: Operation & { op: 'trim' }): void {
+    const { geometry } = this.c
+    const range = { first: iovaOf(geometry, offset), last: iovaOf(geometry, last) }
+    const { unmapped, wanted } = this.#gathered(
+      gather,
+      (g) => this.table.trim(range, g),
+      () => this.model.trim(offset, last),
+    )
+    same('bytes trimmed', unmapped, wanted, { iova: range.first })
+    this.#accounted()
+  }
+
+  /** Changes leaves in place with a gather of that kind. */
+  #edited<T>(mode: string, change: (gather: IotlbGather | undefined) => T): { value: T | undefined; code: string | undefined } {
+    const gather = mode === 'none' ? undefined : mode === 'own' ? new IotlbGather() : (this.gather ??= new IotlbGather())
+    try {
+      const value = change(gather)
+      if (mode === 'own') gather?.sync()
+      return { value, code: undefined }
+    } catch (error) {
+      return { value: undefined, code: codeOf(error) }
+    }
+  }
+
   translate(offset: bigint): void {
     const iova = iovaOf(this.c.geometry, offset)
     same('iovaToPhys', this.table.iovaToPhys(iova), this.model.translate(offset), { iova })
@@ -160,7 +227,7 @@ export class Session {
   }
 
   #accounted(): void {
-    same('tableBytes', this.table.tableBytes, this.model.tableBytes + this.pending)
+    same('tableBytes', this.table.tableBytes + this.outside, this.model.tableBytes + this.pending)
   }
 
   /** Every entry in memory is one that the model has, bit for bit, and the other way round; translations at the edges of each mapping. */
@@ -201,11 +268,23 @@ export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPo
 }
 
 let buffer = new ArrayBuffer(0)
+let accelerated: WebAssembly.Memory | undefined
+let sessions = 0
 
-/** Memory that all sessions have in turn, since every one would otherwise fetch its own: laws that use it run to their end at once. */
-function scratch(size: number): ArrayBuffer {
+/**
+ * Memory that all sessions have in turn, since every one would otherwise fetch its own: laws that use it run to their end at once. Every
+ * other one is on a WebAssembly's memory, where there is WebAssembly: the engine then writes bulk runs by other means, and nothing may differ.
+ */
+function scratch(size: number): PtMemory {
+  sessions++
+  if (sessions % 2 === 0 && typeof WebAssembly !== 'undefined') return (accelerated = wasmMemory(accelerated, size))
   if (buffer.byteLength < size) buffer = new ArrayBuffer(size)
   return buffer
+}
+
+/** Not one that grows: that would take the memory from the sessions that have it. */
+function wasmMemory(before: WebAssembly.Memory | undefined, size: number): WebAssembly.Memory {
+  return before !== undefined && before.buffer.byteLength >= size ? before : new WebAssembly.Memory({ initial: Math.ceil(size / 65_536) })
 }
 
 /** Whether the format has descriptors for a run: for its prot, and for each of its output addresses. */

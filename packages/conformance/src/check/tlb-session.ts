@@ -16,7 +16,8 @@ export class TlbSession {
   /** Ranges whose translations may be stale: unmapped with a gather that is not synced. */
   #allowed: { readonly first: bigint; readonly last: bigint }[] = []
 
-  constructor(c: Case, make: MakeFlushOps) {
+  /** @param memory most bytes of table memory */
+  constructor(c: Case, make: MakeFlushOps, memory: number = Number.POSITIVE_INFINITY) {
     this.#c = c
     let iotlb: Iotlb | undefined
     const early: [bigint, number][] = []
@@ -28,10 +29,11 @@ export class TlbSession {
     this.session = new Session(c, {
       tlb: this.#watched(make(device)),
       onRoot: () => this.#newRoot(),
+      ...(memory !== Number.POSITIVE_INFINITY && { memory }),
       sync: (paddr, byteLength) => (iotlb === undefined ? early.push([paddr, byteLength]) : iotlb.sync(paddr, byteLength)),
     })
     const { pool, table } = this.session
-    iotlb = new Iotlb(table.geometry, pool, pool.size)
+    iotlb = new Iotlb(table.geometry, pool, pool.size, c.policy.breakBeforeMake)
     this.iotlb = iotlb
     for (const [paddr, byteLength] of early) iotlb.sync(paddr, byteLength)
     iotlb.setRoots(rootOf(c, table.geometry.top), table.roots)
@@ -60,6 +62,7 @@ export class TlbSession {
     const { session } = this
     const unmaps = op.op === 'unmap' || op.op === 'unmapRange'
     if (unmaps) this.#allow(op)
+    if (op.op === 'cut' || op.op === 'protect') this.#allowEdit(op)
     session.apply(op)
     if (unmaps) this.#ownDuty(op)
     if (op.op === 'sync') this.#allowed = []
@@ -69,6 +72,15 @@ export class TlbSession {
   /** Until a gather is synced, the TLB may hold what was unmapped with it. */
   #allow(op: Operation & { op: 'unmap' | 'unmapRange' }): void {
     if (op.gather === 'later') this.#allowed.push(this.#rangeOf(op))
+  }
+
+  /** So it may hold what was cut, or had other permissions: the whole leaves. */
+  #allowEdit(op: Operation & { op: 'cut' | 'protect' }): void {
+    if (op.gather !== 'later') return
+    const last = op.op === 'cut' ? op.offset : op.offset + BigInt(op.bytes) - 1n
+    const [from, to] = [op.offset, last].map((offset) => this.session.model.at(offset))
+    const end = to === undefined ? last : to.offset + BigInt(to.size.pgsize) - 1n
+    this.#allowed.push({ first: from?.offset ?? op.offset, last: end })
   }
 
   /** A caller that unmaps without a gather, where pages are then not reported, must invalidate the range himself. */
@@ -126,7 +138,8 @@ export class TlbSession {
   }
 }
 
-function isLive(pool: PtPool, address: bigint): boolean {
+/** Whether a block that is in use starts at an address. */
+export function isLive(pool: PtPool, address: bigint): boolean {
   try {
     pool.ptrAt(address)
     return true

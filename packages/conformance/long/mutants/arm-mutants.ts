@@ -124,7 +124,7 @@ export const ARM_MUTANTS: readonly Mutant[] = [
       kinds: node.kinds.map((k) => (k.type === 'leaf' ? { ...k, sizes: [{ pgsize: 2 ** 21, slots: 2 }] } : k)),
     })),
   ),
-  v7s('XN of a large page is bit 0', 'truth/vectors', rekinded(armV7s, 'Large page', field('XN', [[0, 0, 0]]))),
+  v7s('XN of a large page is bit 0', 'table/cut', rekinded(armV7s, 'Large page', field('XN', [[0, 0, 0]]))),
   v7s('a supersection has no AP[2]', 'truth/vectors', rekinded(armV7s, 'Supersection', without('AP[2]'))),
   v7s(
     'AP[2] inverted in small pages',

@@ -2,12 +2,13 @@
 import { afterAll, expect, test } from 'vitest'
 import { checkFormat, LawError } from '../src/index.ts'
 import { ARM_MUTANTS } from './mutants/arm-mutants.ts'
+import { EDIT_MUTANTS } from './mutants/edit-mutants.ts'
 import { ENGINE_MUTANTS } from './mutants/engine-mutants.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { TOY_FORMAT_MUTANTS } from './mutants/toy-mutants.ts'
 import { WORKER_MUTANTS } from './mutants/worker-mutants.ts'
 
-const MUTANTS = [...TOY_FORMAT_MUTANTS, ...ARM_MUTANTS, ...ENGINE_MUTANTS, ...WORKER_MUTANTS]
+const MUTANTS = [...TOY_FORMAT_MUTANTS, ...ARM_MUTANTS, ...ENGINE_MUTANTS, ...EDIT_MUTANTS, ...WORKER_MUTANTS]
 const killedBy = new Map<Mutant, LawError>()
 
 /** Runs the laws in their order, until one is broken. */
@@ -39,7 +40,7 @@ test('the list of mutants is up to date', async () => {
     '# Mutants',
     '',
     `The kit tests itself on ${MUTANTS.length} faults, of formats and of the engine, each put into a sound format or engine. All are found, by ${laws.size} laws.`,
-    'This file is made by `test/mutants.test.ts` (`vitest -u` rewrites it).',
+    'This file is made by `long/mutants.test.ts` (`vitest -u` rewrites it).',
     '',
     '| fault of | what is wrong | found by |',
     '| --- | --- | --- |',
