@@ -3,6 +3,7 @@ import { FILL, MEMORY } from './references.ts'
 import type { HeapRow, Row } from './row.ts'
 import { formatRows } from './rows-formats.ts'
 import { gpuvmRows } from './rows-gpuvm.ts'
+import { inspectRows } from './rows-inspect.ts'
 import { createRows, heapRows } from './rows-lifetime.ts'
 import { lockRows } from './rows-lock.ts'
 import { blockRows, largeMapRow, mapRow, mapRows, mixedRows } from './rows-map.ts'
@@ -32,6 +33,8 @@ export const ROWS: readonly Row[] = [
   ...unmapRows(V7S),
   ...translateRows(V7S),
   ...formatRows(),
+  ...inspectRows(),
+  // last, since a million mappings make every later collection of garbage a long one
   ...gpuvmRows(ARM64),
 ]
 

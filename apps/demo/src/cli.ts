@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { IoPgtableError } from '@io-pgtable/core'
 import { runDemo, runGpu } from './demo.ts'
-import type { Dumps } from './dumps.ts'
+import { type Dumps, openDump } from './dumps.ts'
 import { randomScenario } from './gpu/random.ts'
 import { parseScenario } from './gpu/scenario.ts'
 import { renderDemo, renderOne } from './render.ts'
@@ -60,14 +60,14 @@ interface Arguments {
 class UsageError extends Error {}
 
 /** Runs the command. @returns its exit code: 0 all is well, 1 something differs or cannot be read, 2 bad arguments */
-export function runCli(args: readonly string[], io: Io, dumps: () => Dumps): number {
+export async function runCli(args: readonly string[], io: Io, dumps: () => Promise<Dumps>): Promise<number> {
   try {
     const given = argumentsOf(args)
     if (given.values.help) {
       io.out(USAGE)
       return 0
     }
-    return commandOf(given)(given, io, dumps)
+    return await commandOf(given)(given, io, dumps)
   } catch (error) {
     const usage = error instanceof UsageError
     io.err(`demo: ${error instanceof Error ? error.message : String(error)}\n${usage ? USAGE : ''}`)
@@ -75,7 +75,7 @@ export function runCli(args: readonly string[], io: Io, dumps: () => Dumps): num
   }
 }
 
-type Command = (given: Arguments, io: Io, dumps: () => Dumps) => number
+type Command = (given: Arguments, io: Io, dumps: () => Promise<Dumps>) => number | Promise<number>
 
 const COMMANDS: Readonly<Record<string, { readonly operands: number; readonly options: readonly string[]; readonly run: Command }>> = {
   scenario: { operands: 1, options: [], run: (given, io) => scenario(readText(io, given.operands[0]), given.operands[0] ?? '', given, io) },
@@ -114,10 +114,10 @@ function numberOf(text: string | undefined, what: string, most: number): number 
   return value
 }
 
-function whole({ values }: Arguments, io: Io, dumps: () => Dumps): number {
+async function whole({ values }: Arguments, io: Io, dumps: () => Promise<Dumps>): Promise<number> {
   for (const name of ['print', 'stream'] as const)
     if (values[name] !== undefined && values[name] !== false) throw new UsageError(`--${name} is for a command`)
-  const report = runDemo(dumps())
+  const report = runDemo(await dumps())
   io.out(`${values.json ? toJson(report) : renderDemo(report, renderOptions(values, io))}\n`)
   return report.ok ? 0 : 1
 }
@@ -137,14 +137,15 @@ function random(given: Arguments, io: Io): number {
   return 0
 }
 
-function replayed({ values, operands }: Arguments, io: Io): number {
+async function replayed({ values, operands }: Arguments, io: Io): Promise<number> {
   const sid = values.stream === undefined ? undefined : numberOf(values.stream, '--stream', 2 ** 32 - 1)
   const given = resolve(io.folder ?? '.', operands[0] ?? '')
   const file = existsSync(given) && statSync(given).isDirectory() ? join(given, 'trace.txt') : given
   const name = basename(dirname(file))
   const beside = (other: string): string => join(dirname(file), other)
   const trace = { name, text: readText(io, file) }
-  const report = replay(trace, { name, memory: readBytes(io, beside('memory.elf')), expected: readText(io, beside('expected.json')) }, sid)
+  const dump = await openDump(name, readBytes(io, beside('memory.elf')), readText(io, beside('expected.json')))
+  const report = replay(trace, dump, sid)
   const title = "A real kernel's trace, replayed"
   return tell(values, io, { title, value: report, lines: () => renderReplay(report, renderOptions(values, io)), checks: report.checks })
 }

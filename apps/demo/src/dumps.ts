@@ -1,12 +1,12 @@
 /** The images, traces and the scenario that the demo carries. */
 import { readFileSync } from 'node:fs'
+import { bytesSource, type MemoryImage, openImage } from '@io-pgtable/inspect'
 import type { Trace } from './replay.ts'
 
 /** A memory image as read from its folder. */
 export interface Dump {
   readonly name: string
-  /** An ELF core. */
-  readonly memory: Uint8Array
+  readonly image: MemoryImage
   /** JSON: the registers, and what an independent walker made of the image. */
   readonly expected: string
 }
@@ -25,13 +25,17 @@ const TRACES = ['linux61-4k-nvme', 'linux61-4k-e1000e', 'linux612-16k-nvme', 'li
 const SCENARIO = 'frame.json'
 
 /** Reads the images from the app's folder `dumps`. */
-export function readDumps(): Dumps {
+export async function readDumps(): Promise<Dumps> {
+  const traces = TRACES.map(async (name) => ({
+    trace: { name, text: readText(`dumps/traces/${name}/trace.txt`) },
+    dump: await readDump(`traces/${name}`),
+  }))
   return {
-    smmuv3: readDump('linux-smmuv3'),
-    armv7: readDump('linux-armv7'),
-    aarch64: readDump('linux-aarch64-4k'),
-    vtd: readDump('linux-vtd'),
-    traces: TRACES.map((name) => ({ trace: { name, text: readText(`dumps/traces/${name}/trace.txt`) }, dump: readDump(`traces/${name}`) })),
+    smmuv3: await readDump('linux-smmuv3'),
+    armv7: await readDump('linux-armv7'),
+    aarch64: await readDump('linux-aarch64-4k'),
+    vtd: await readDump('linux-vtd'),
+    traces: await Promise.all(traces),
     scenario: { name: SCENARIO, text: readText(`scenarios/${SCENARIO}`) },
   }
 }
@@ -45,6 +49,11 @@ function readText(path: string): string {
   return readFileSync(fileOf(path), 'utf8')
 }
 
-function readDump(name: string): Dump {
-  return { name, memory: readFileSync(fileOf(`dumps/${name}/memory.elf`)), expected: readText(`dumps/${name}/expected.json`) }
+function readDump(name: string): Promise<Dump> {
+  return openDump(name, readFileSync(fileOf(`dumps/${name}/memory.elf`)), readText(`dumps/${name}/expected.json`))
+}
+
+/** A dump of an ELF file's bytes. @throws `EBADMSG` for a file that is none, or is truncated */
+export async function openDump(name: string, memory: Uint8Array, expected: string): Promise<Dump> {
+  return { name, image: await openImage(bytesSource(memory, `${name}/memory.elf`), { format: 'elf' }), expected }
 }

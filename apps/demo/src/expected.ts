@@ -1,7 +1,7 @@
 /** The JSON beside an image: only as much of it is believed as was checked here. */
 import { IoPgtableError } from '@io-pgtable/core'
+import type { MemoryImage } from '@io-pgtable/inspect'
 import type { Row } from './compare.ts'
-import type { MemoryImage } from './elf.ts'
 import type { ImageReport } from './report.ts'
 
 /** An object of a JSON file, known to be one. */

@@ -1,8 +1,8 @@
 /** Part (b), CPUs: the tables of a process and of the kernel, from the registers on, compared with what is expected. Any CPU's format. */
 import { type AnyFmt, type FoundRoot, slotBytes } from '@io-pgtable/core'
+import { tablesAt } from '@io-pgtable/inspect'
 import { agreement, compareRows, type Row } from './compare.ts'
 import type { Dump } from './dumps.ts'
-import { readElfCore } from './elf.ts'
 import { asObject, asRegister, asRows, imageOf, type JsonObject, parseObject } from './expected.ts'
 import type { AttributeGroup, Check, CpuReport, Finding, RootReport } from './report.ts'
 import { attributeBits, type Mapping, rangeOf, type Walked, walkRoot } from './tables.ts'
@@ -31,13 +31,13 @@ export interface Cpu<R extends string, X extends FoundRoot<unknown, unknown>> {
  */
 export function readCpu<R extends string, X extends FoundRoot<unknown, unknown>>(cpu: Cpu<R, X>, dump: Dump): CpuReport {
   const file = parseObject(dump.expected)
-  const image = readElfCore(dump.memory)
+  const { image } = dump
   const values = asObject(file.registers, 'registers')
   const named = Object.entries<string>(cpu.registers).map(([ours, theirs]) => [ours, asRegister(values[theirs], theirs)])
   const registers = Object.fromEntries(named) as Record<R, bigint>
   const findings: Finding[] = []
   const roots = cpu.roots(registers).map((found): RootReport => {
-    const walked = walkRoot(cpu.format, found, image.read)
+    const walked = walkRoot(tablesAt(cpu.format, found, image.read))
     findings.push(...walked.findings.map((finding) => ({ ...finding, place: `${found.name}, ${finding.place}` })))
     const expected = asRows(file[`${found.name}Mappings`], cpu.columns, file)
     const notes = cpu.notes?.(found, registers) ?? []

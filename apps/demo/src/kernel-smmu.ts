@@ -1,14 +1,13 @@
 /** Part (b), SMMUv3: every stream of a real kernel found, walked, compared with what is expected, rebuilt and compared again. */
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { extract, fieldValue, hex, IoPgtableError, type Piece, slotBytes } from '@io-pgtable/core'
+import { extract, fieldValue, hex, type Piece, slotBytes } from '@io-pgtable/core'
+import { Smmuv3Scanner, type Stream, type StreamStructure, type Tables } from '@io-pgtable/inspect'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { agrees, compareFacts, compareRows, type Row, unexpected } from './compare.ts'
 import type { Dump } from './dumps.ts'
-import { type MemoryImage, readElfCore } from './elf.ts'
 import { asList, asObject, asRegister, asRows, imageOf, type JsonObject, parseObject } from './expected.ts'
 import { configOf, rebuild } from './rebuild.ts'
 import type { Check, Comparison, Finding, SmmuReport, StreamReport } from './report.ts'
-import { type Stream, scanStreams } from './smmuv3.ts'
 import { type Mapping, rangeOf, type Walked, walkRoot } from './tables.ts'
 
 /** The expected columns; those after the descriptor are fields of a leaf. */
@@ -25,6 +24,19 @@ const TCR: Readonly<Record<string, readonly Piece[]>> = {
   IPS: [[34, 32, 0]],
 }
 
+/** Context Descriptor: the fields that this demo shows (IHI 0070, 5.4). */
+const CD = {
+  ASID: [[63, 48, 0]],
+  T0SZ: [[5, 0, 0]],
+  TG0: [[7, 6, 0]],
+  IPS: [[34, 32, 0]],
+  IR0: [[9, 8, 0]],
+  OR0: [[11, 10, 0]],
+  SH0: [[13, 12, 0]],
+  TTB0: [[115, 68, 4]],
+  MAIR: [[255, 192, 0]],
+} as const satisfies Readonly<Record<string, readonly Piece[]>>
+
 /** Where the rebuilt tables are: any 2 MiB boundary would do. */
 const POOL = { base: 0x1_0000_0000n, size: 16 * 2 ** 20, name: 'rebuilt tables' }
 
@@ -34,20 +46,22 @@ const POOL = { base: 0x1_0000_0000n, size: 16 * 2 ** 20, name: 'rebuilt tables' 
  */
 export function readSmmu(dump: Dump): SmmuReport {
   const file = parseObject(dump.expected)
-  const image = readElfCore(dump.memory)
+  const { image } = dump
   const registers = asObject(file.smmu, 'smmu')
   const register = (name: string) => asRegister(registers[name], name)
   const [strtabBase, strtabBaseCfg] = [register('STRTAB_BASE'), register('STRTAB_BASE_CFG')]
-  const scan = scanStreams({ strtabBase, strtabBaseCfg, idr1: register('IDR1') }, image.read)
+  const smmu = { strtabBase, strtabBaseCfg, idr1: register('IDR1') }
+  const scanner = new Smmuv3Scanner(smmu, image.read, { 'arm64-stage1': arm64LpaeS1 })
+  const scan = scanner.run()
   const expected = asList(file.streams, 'streams').map((stream) => asObject(stream, 'a stream'))
-  const job: Job = { image, file, expected, pool: new PtPool(POOL), findings: [...scan.findings] }
+  const job: Job = { file, expected, pool: new PtPool(POOL), findings: [...scan.findings] }
   const streams = scan.streams.flatMap((stream) => readStream(job, stream))
   const report = {
     image: imageOf(dump.name, file, image),
     strtabBase,
     strtabBaseCfg,
-    table: scan.table,
-    entries: { total: scan.entries, ...scan.configs },
+    table: scanner.table,
+    entries: entriesOf(scanner),
     streams,
     expectedStreams: expected.length,
     leakedBytes: job.pool.stats().live,
@@ -57,7 +71,6 @@ export function readSmmu(dump: Dump): SmmuReport {
 }
 
 interface Job {
-  readonly image: MemoryImage
   readonly file: JsonObject
   readonly expected: readonly JsonObject[]
   /** For the rebuilt tables. */
@@ -65,41 +78,57 @@ interface Job {
   readonly findings: Finding[]
 }
 
-/** One stream; nothing when its registers cannot be followed, which is a finding. */
-function readStream(job: Job, stream: Stream): StreamReport[] {
-  const place = `stream ${stream.sid}`
-  const found = rootOf(job, stream, place)
-  if (found === undefined) return []
-  const walked = walkRoot(arm64LpaeS1, found, job.image.read)
-  job.findings.push(...walked.findings.map((finding) => ({ ...finding, place: `${place}, ${finding.place}` })))
+/** Entries of the stream table, valid ones by what they do, and invalid ones. */
+function entriesOf({ entries: { invalid, nested, ...valid } }: Smmuv3Scanner): SmmuReport['entries'] {
+  const total = sum(Object.values(valid), (n) => n) + nested + invalid
+  return { total, ...valid, 'stages 1 and 2': nested, invalid }
+}
+
+/** A stream that stage 1 translates: its STE, its context descriptor, and what the TTB0 of this points to. */
+interface Stage1Stream {
+  readonly sid: number
+  readonly ste: StreamStructure
+  readonly cd: StreamStructure
+  readonly fields: Readonly<Record<keyof typeof CD, bigint>>
+  /** What a CPU's registers would hold to walk the same tables. */
+  readonly registers: { readonly tcr: bigint; readonly mair: bigint }
+  readonly tables: Tables
+}
+
+/** One stream; nothing when this demo does not read its tables, which is a finding. */
+function readStream(job: Job, found: Stream): StreamReport[] {
+  const stream = stage1Of(job, found)
+  if (stream === undefined) return []
+  const walked = walkRoot(stream.tables)
+  job.findings.push(...walked.findings.map((finding) => ({ ...finding, place: `stream ${stream.sid}, ${finding.place}` })))
   return [streamReport(job, stream, walked)]
 }
 
-type Root = ReturnType<typeof arm64LpaeS1.rootsFromRegs>[number]
-
-/** What TTB0 points to. Linux gives devices no TTB1; one in use is a finding. */
-function rootOf({ findings }: Job, stream: Stream, place: string): Root | undefined {
-  const finding = (message: string): void => void findings.push({ place, message, value: stream.cd })
-  try {
-    const roots = arm64LpaeS1.rootsFromRegs(stream.registers)
-    if (roots.length === 0) finding('neither TTB0 nor TTB1 is walked (CD.EPD0, CD.EPD1)')
-    if (roots.some(({ name }) => name === 'ttbr1')) finding('TTB1 is in use and not read by this demo')
-    return roots.find(({ name }) => name === 'ttbr0')
-  } catch (error) {
-    if (!(error instanceof IoPgtableError)) throw error
-    finding(error.message)
-    return undefined
-  }
+/** What TTB0 points to. Linux gives devices no TTB1; one in use is a finding. Stages without a format are the scan's findings. */
+function stage1Of({ findings }: Job, { sid, pasid, stages: [stage], tables, structures: [ste, cd] }: Stream): Stage1Stream | undefined {
+  if (stage?.role !== 'arm64-stage1' || ste === undefined || cd === undefined) return undefined
+  const registers = stage.registers as Stage1Stream['registers'] & { readonly ttbr0?: bigint; readonly ttbr1?: bigint }
+  const finding = (message: string): void => void findings.push({ place: `stream ${sid}`, message, value: cd.words[0] ?? 0n })
+  if (pasid !== undefined) finding('a table of context descriptors is not read by this demo')
+  if (registers.ttbr0 === undefined && registers.ttbr1 === undefined) finding('neither TTB0 nor TTB1 is walked (CD.EPD0, CD.EPD1)')
+  if (tables.some(({ name }) => name === 'ttbr1')) finding('TTB1 is in use and not read by this demo')
+  const ttbr0 = tables.find(({ name }) => name === 'ttbr0')
+  return ttbr0 === undefined || pasid !== undefined ? undefined : { sid, ste, cd, fields: fieldsOf(cd), registers, tables: ttbr0 }
 }
 
-function streamReport({ file, expected, pool }: Job, stream: Stream, walked: Walked): StreamReport {
+function fieldsOf({ words }: StreamStructure): Stage1Stream['fields'] {
+  const raw = words.reduceRight((wide, word) => (wide << 64n) | word, 0n)
+  return Object.fromEntries(Object.entries(CD).map(([name, pieces]) => [name, extract(raw, pieces)])) as Stage1Stream['fields']
+}
+
+function streamReport({ file, expected, pool }: Job, stream: Stage1Stream, walked: Walked): StreamReport {
   const want = expected.find(({ sid }) => sid === stream.sid)
   const rows = walked.mappings.map(rowOf)
   const facts = factsOf(stream, walked)
   return {
     sid: stream.sid,
-    steAddress: stream.steAddress,
-    cdAddress: stream.cdAddress,
+    steAddress: stream.ste.address,
+    cdAddress: stream.cd.address,
     asid: Number(stream.fields.ASID),
     ttb: stream.fields.TTB0,
     inputBits: walked.geometry.ias,
@@ -117,12 +146,11 @@ function streamReport({ file, expected, pool }: Job, stream: Stream, walked: Wal
 }
 
 /** The engine's tables of this stream against the kernel's: leaves, and the registers that a device would get. */
-function rebuildStream(stream: Stream, walked: Walked, pool: PtPool): StreamReport['rebuilt'] {
+function rebuildStream(stream: Stage1Stream, walked: Walked, pool: PtPool): StreamReport['rebuilt'] {
   // A driver knows whether its walker snoops; the kernel's says so by making its walks cacheable.
   const coherentWalk = stream.fields.IR0 !== 0n
   const { comparison, regs, tables } = rebuild(arm64LpaeS1, { ...configOf(walked), coherentWalk }, walked, pool)
-  const kernel = { tcr: stream.registers.tcr, mair: stream.registers.mair }
-  const registers = compareFacts(registerFacts(kernel, walked), registerFacts({ tcr: regs.tcrValue, mair: regs.mair }, walked))
+  const registers = compareFacts(registerFacts(stream.registers, walked), registerFacts({ tcr: regs.tcrValue, mair: regs.mair }, walked))
   return { ...comparison, tables, registers }
 }
 
@@ -140,7 +168,7 @@ function rowOf({ leaf }: Mapping): Row {
 }
 
 /** What is compared with an expected stream, by the names that the file gives it. */
-function factsOf(stream: Stream, walked: Walked): Record<string, unknown> {
+function factsOf(stream: Stage1Stream, walked: Walked): Record<string, unknown> {
   const { ASID, T0SZ, TG0, IPS, IR0, OR0, SH0, TTB0, MAIR } = stream.fields
   const numbers = { asid: ASID, t0sz: T0SZ, tg0: TG0, ips: IPS, ir0: IR0, or0: OR0, sh0: SH0 }
   return {
@@ -148,8 +176,8 @@ function factsOf(stream: Stream, walked: Walked): Record<string, unknown> {
     granule: granuleOf(walked),
     startLevel: walked.tables[0]?.level,
     ste: words(stream.ste),
-    steAddress: hex(stream.steAddress),
-    cdAddress: hex(stream.cdAddress),
+    steAddress: hex(stream.ste.address),
+    cdAddress: hex(stream.cd.address),
     cd: words(stream.cd),
     ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, Number(value)])),
     ttb0: hex(TTB0),
@@ -163,8 +191,8 @@ function expectedFacts({ mappings: _, ...facts }: JsonObject): JsonObject {
 }
 
 /** The first four 64-bit words of a structure. */
-function words(structure: bigint): string[] {
-  return [0n, 64n, 128n, 192n].map((at) => hex((structure >> at) & 0xffff_ffff_ffff_ffffn))
+function words(structure: StreamStructure): string[] {
+  return structure.words.slice(0, 4).map(hex)
 }
 
 function granuleOf({ geometry }: Walked): number {

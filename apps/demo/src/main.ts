@@ -5,7 +5,7 @@ import { wantsColor } from './text.ts'
 // The reader of a pipe may have enough before the end.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-process.exitCode = runCli(
+process.exitCode = await runCli(
   process.argv.slice(2),
   {
     out: (text) => process.stdout.write(text),

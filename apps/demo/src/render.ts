@@ -116,7 +116,9 @@ export function renderProblems(
   comparisons: readonly (readonly [string, Comparison])[],
   colors: Colors,
 ): string[] {
-  const found = findings.slice(0, 20).map(({ place, message, value }) => [colors.red('✘'), place, message, padHex(value, 0)])
+  const found = findings
+    .slice(0, 20)
+    .map(({ place, message, value }) => [colors.red('✘'), place, message, value === undefined ? '' : padHex(value, 0)])
   const more = findings.length > 20 ? [[colors.red('✘'), '…', `${count(findings.length - 20)} more`, '']] : []
   const different = comparisons.flatMap(([name, { differences }]) =>
     differences.map(({ where, column, expected, got }) => [

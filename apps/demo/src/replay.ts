@@ -3,20 +3,17 @@
  * of the kernel's tables as they stood after the last event.
  */
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { type AnyFmt, type FoundRoot, hex, IoPageTable, Prot, pageSizes, type ReadMemory, slotBytes } from '@io-pgtable/core'
-import { parseTrace, type TraceEvent, TraceParser, TraceReplay } from '@io-pgtable/inspect'
+import { type AnyFmt, hex, IoPageTable, Prot, pageSizes, type ReadMemory, slotBytes } from '@io-pgtable/core'
+import { parseTrace, type StreamScan, scanSmmuv3, scanVtd, type TraceEvent, TraceParser, TraceReplay } from '@io-pgtable/inspect'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { vtdSs } from '@io-pgtable/vtdss'
 import { agrees, compareRows, type Row } from './compare.ts'
 import type { Dump } from './dumps.ts'
-import { readElfCore } from './elf.ts'
 import { asList, asObject, asRegister, imageOf, type JsonObject, parseObject } from './expected.ts'
 import { FlushCount } from './flush-count.ts'
 import { configOf } from './rebuild.ts'
 import type { Check, Comparison, ReplayReport } from './report.ts'
-import { scanStreams } from './smmuv3.ts'
 import { type Mapping, type Walked, walkGeometry, walkRoot } from './tables.ts'
-import { scanRootTable } from './vtd.ts'
 
 const MiB = 2 ** 20
 /** Where our tables are: any 2 MiB boundary would do. */
@@ -24,6 +21,7 @@ const POOL = { base: 0x1_0000_0000n, size: 64 * MiB, name: 'replayed tables' }
 /** A trace tells nothing of permissions. */
 const PROT = Prot.READ | Prot.WRITE
 const COLUMNS = ['iova', 'pa', 'size']
+const FORMATS = { 'arm64-stage1': arm64LpaeS1, 'vtd-second-stage': vtdSs }
 
 /** A stream of the image, and what its tables hold. */
 interface Stream {
@@ -44,7 +42,7 @@ export interface Trace {
  */
 export function replay(trace: Trace, dump: Dump, sid?: number): ReplayReport {
   const file = parseObject(dump.expected)
-  const image = readElfCore(dump.memory)
+  const { image } = dump
   const streams = streamsOf(file, image.read).filter((stream) => sid === undefined || stream.sid === sid)
   const parser = new TraceParser()
   const events = [...parseTrace(trace.text, parser)]
@@ -61,25 +59,24 @@ function noStream(sid: number | undefined): Error {
   return new Error(sid === undefined ? 'the image has no stream whose tables can be walked' : `the image has no stream ${hex(sid)}`)
 }
 
-/** Streams of an SMMU or of a VT-d unit, whichever registers there are. */
+/** The streams whose tables can be walked. */
 function streamsOf(file: JsonObject, read: ReadMemory): Stream[] {
+  return scanOf(file, read).streams.flatMap(({ sid, tables: [found] }) =>
+    found === undefined ? [] : [{ sid, format: found.format, walked: walkRoot(found) }],
+  )
+}
+
+/** An SMMU or a VT-d unit, whichever registers there are. */
+function scanOf(file: JsonObject, read: ReadMemory): StreamScan {
   if (file.smmu !== undefined) {
     const registers = asObject(file.smmu, 'smmu')
     const register = (name: string): bigint => asRegister(registers[name], name)
-    const scan = { strtabBase: register('STRTAB_BASE'), strtabBaseCfg: register('STRTAB_BASE_CFG'), idr1: register('IDR1') }
-    return scanStreams(scan, read).streams.flatMap(({ sid, registers: found }) =>
-      streamOf(sid, arm64LpaeS1, arm64LpaeS1.rootsFromRegs(found), read),
-    )
+    const smmu = { strtabBase: register('STRTAB_BASE'), strtabBaseCfg: register('STRTAB_BASE_CFG'), idr1: register('IDR1') }
+    return scanSmmuv3(smmu, read, FORMATS)
   }
   const values = asObject(file.registers, 'registers')
   const [rtaddr, cap, gsts] = ['RTADDR', 'CAP', 'GSTS'].map((name) => asRegister(values[name], name)) as [bigint, bigint, bigint]
-  const { streams } = scanRootTable({ rtaddr, cap, gsts }, read)
-  return streams.flatMap(({ sid, registers }) => streamOf(sid, vtdSs, vtdSs.rootsFromRegs(registers), read))
-}
-
-function streamOf<F extends AnyFmt>(sid: number, format: F, roots: readonly FoundRoot<unknown, unknown>[], read: ReadMemory): Stream[] {
-  const [root] = roots
-  return root === undefined ? [] : [{ sid, format, walked: walkRoot(format, root, read) }]
+  return scanVtd({ rtaddr, cap, gsts }, read, FORMATS)
 }
 
 /** One replay, on a table of the stream's format and page sizes. */

@@ -1,15 +1,14 @@
 /** What the demo finds out: plain data, which the terminal output and `--json` show alike. */
 import type { ProtName } from '@io-pgtable/core'
-import type { ReplayTotals } from '@io-pgtable/inspect'
+import type { ReplayTotals, StreamTable } from '@io-pgtable/inspect'
 import type { FlushCounts } from './flush-count.ts'
 import type { GpuReport } from './gpu/gpu-report.ts'
-import type { StreamTable } from './smmuv3.ts'
 
 /** Something that fails the demo: unknown memory, an invalid descriptor, a structure that cannot be followed. */
 export interface Finding {
   readonly place: string
   readonly message: string
-  readonly value: bigint
+  readonly value?: bigint
 }
 
 /** One value that is not as it should be. */

@@ -1,12 +1,10 @@
 /** Tables that somebody else built, read by a format's declaration: leaves in order, merged ranges, and what is wrong. Any format. */
 import {
-  type AnyFmt,
   bitsOf,
   type DecodedLeaf,
   type DecodedTable,
   type EntryPlace,
   type Field,
-  type FoundRoot,
   fieldValue,
   type Geometry,
   hex,
@@ -18,6 +16,7 @@ import {
   slotBytes,
   walkTables,
 } from '@io-pgtable/core'
+import type { Tables } from '@io-pgtable/inspect'
 import type { Finding, Range } from './report.ts'
 
 export type Leaf = DecodedLeaf & EntryPlace
@@ -55,9 +54,9 @@ export interface Walked {
 const WALK_BUDGET = 2 ** 16
 
 /** Walks everything below a root that was found in somebody's registers. */
-export function walkRoot<F extends AnyFmt>(format: F, found: FoundRoot<unknown, unknown>, read: ReadMemory): Walked {
-  const geometry = format.geometry(found.params)
-  return walkGeometry(geometry, found.roots, read, (leaf) => format.prot(leaf.raw, leaf.kind, found.context), found)
+export function walkRoot(found: Tables): Walked {
+  const { format, geometry, roots, read, context } = found
+  return walkGeometry(geometry, roots, read, (leaf) => format.prot(leaf.raw, leaf.kind, context), found)
 }
 
 /** Walks the tables of a geometry. `prot` decodes a leaf. */

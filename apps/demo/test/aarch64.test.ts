@@ -84,10 +84,10 @@ describe('a tampered copy fails', () => {
 /** Where a descriptor of the image stands; it stands there once. */
 function addressOf(raw: bigint): bigint {
   const found: bigint[] = []
-  spoilt(aarch64, ({ segments }) => {
-    for (const { paddr, bytes } of segments) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      for (let at = 0; at + 8 <= bytes.byteLength; at += 8) if (view.getBigUint64(at, true) === raw) found.push(paddr + BigInt(at))
+  spoilt(aarch64, ({ segments, file }) => {
+    for (const { paddr, offset, fileSize } of segments) {
+      const view = new DataView(file.buffer, offset, fileSize)
+      for (let at = 0; at + 8 <= fileSize; at += 8) if (view.getBigUint64(at, true) === raw) found.push(paddr + BigInt(at))
     }
   })
   expect(found).toHaveLength(1)

@@ -1,62 +1,68 @@
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../src/cli.ts'
 import { agreement, compareFacts, compareRows } from '../src/compare.ts'
-import type { Dumps } from '../src/dumps.ts'
+import { type Dumps, openDump } from '../src/dumps.ts'
 import { bytes, colorsFor, columns, wantsColor } from '../src/text.ts'
 import { ALL, DUMPS, flip, spoilt } from './support.ts'
 
-function run(args: readonly string[], dumps: () => Dumps = () => DUMPS, color = false): { code: number; out: string; err: string } {
+interface Result {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function run(args: readonly string[], dumps: () => Promise<Dumps> = async () => DUMPS, color = false): Promise<Result> {
   const result = { code: -1, out: '', err: '' }
   const io = { out: (text: string) => (result.out += text), err: (text: string) => (result.err += text), color }
-  result.code = runCli(args, io, dumps)
+  result.code = await runCli(args, io, dumps)
   return result
 }
 
 const TAMPERED: Dumps = { ...DUMPS, smmuv3: spoilt(DUMPS.smmuv3, (image) => flip(image, 0x4807_efe0n, 1n << 6n)) }
 
 describe('the command', () => {
-  test('ends well', () => {
-    const { code, out, err } = run([], () => ALL)
+  test('ends well', async () => {
+    const { code, out, err } = await run([], async () => ALL)
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/✔ 64 of 64 checks .* 0 differences .*\n$/)
     expect(out).toContain('… and 257 more ranges (--all shows every one)')
     expect(out.split('\n').filter((line) => line.length > 110)).toEqual([])
   })
 
-  test('--json is one document, whatever is found', () => {
-    const { code, out } = run(['--json'])
+  test('--json is one document, whatever is found', async () => {
+    const { code, out } = await run(['--json'])
     expect([code, JSON.parse(out).ok]).toEqual([0, true])
-    const tampered = run(['--json'], () => TAMPERED)
+    const tampered = await run(['--json'], async () => TAMPERED)
     expect([tampered.code, JSON.parse(tampered.out).ok]).toEqual([1, false])
   })
 
-  test('a tampered image exits with 1 and says what differs', () => {
-    const { code, out } = run([], () => TAMPERED)
+  test('a tampered image exits with 1 and says what differs', async () => {
+    const { code, out } = await run([], async () => TAMPERED)
     expect(code).toBe(1)
     expect(out).toMatch(/✘ 43 of 44 checks/)
     expect(out).toContain('stream 24 mappings, 0xffffc000')
   })
 
-  test('an image that cannot be read exits with 1', () => {
-    const { code, out, err } = run([], () => ({ ...DUMPS, armv7: { ...DUMPS.armv7, memory: new Uint8Array(20) } }))
+  test('an image that cannot be read exits with 1', async () => {
+    const { code, out, err } = await run([], async () => ({ ...DUMPS, armv7: await openDump('armv7', new Uint8Array(20), '{}') }))
     expect([code, out]).toEqual([1, ''])
-    expect(err).toMatch(/^demo: EBADMSG: readElfCore: .*\n$/)
+    expect(err).toMatch(/^demo: EBADMSG: armv7\/memory.elf: .*\n$/)
   })
 
-  test.each([['--help'], ['-h']])('%s', (flag) => {
-    const { code, out, err } = run([flag])
+  test.each([['--help'], ['-h']])('%s', async (flag) => {
+    const { code, out, err } = await run([flag])
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/^usage: /)
   })
 
-  test.each([['--jsn'], ['file'], ['--print'], ['--json=1'], ['-x']])('%s is a bad argument', (argument) => {
-    const { code, out, err } = run([argument])
+  test.each([['--jsn'], ['file'], ['--print'], ['--json=1'], ['-x']])('%s is a bad argument', async (argument) => {
+    const { code, out, err } = await run([argument])
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(/^demo: .*\nusage: /s)
   })
 
-  test('colours only where they are wanted', () => {
-    expect(run([], () => DUMPS, true).out).toContain('\x1b[')
+  test('colours only where they are wanted', async () => {
+    expect((await run([], async () => DUMPS, true)).out).toContain('\x1b[')
     expect(wantsColor({ isTTY: true }, {})).toBe(true)
     expect(wantsColor({}, {})).toBe(false)
     expect(wantsColor({ isTTY: true }, { NO_COLOR: '1' })).toBe(false)

@@ -77,47 +77,47 @@ describe('the commands', () => {
   afterAll(() => rmSync(folder, { recursive: true }))
   const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
-  function run(...args: string[]): { code: number; out: string; err: string } {
+  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
     const result = { code: -1, out: '', err: '' }
     const io = { out: (text: string) => (result.out += text), err: (text: string) => (result.err += text), color: false, folder }
-    result.code = runCli(args, io, () => DUMPS)
+    result.code = await runCli(args, io, async () => DUMPS)
     return result
   }
 
-  test('replay: a folder or its trace, as text or JSON', () => {
-    const { code, out } = run('replay', at('dumps/traces/linux612-16k-nvme'))
+  test('replay: a folder or its trace, as text or JSON', async () => {
+    const { code, out } = await run('replay', at('dumps/traces/linux612-16k-nvme'))
     expect(code).toBe(0)
     expect(out).toMatch(/592 of 592(.*\n)*.*✔ 5 of 5 checks\n$/)
-    const json = run('replay', at('dumps/traces/linux612-16k-nvme/trace.txt'), '--json', '--stream', '0x20')
+    const json = await run('replay', at('dumps/traces/linux612-16k-nvme/trace.txt'), '--json', '--stream', '0x20')
     expect([json.code, JSON.parse(json.out).ok, JSON.parse(json.out).kernel.identical]).toEqual([0, true, 592])
   })
 
-  test('random: runs, or prints what scenario runs', () => {
-    expect(run('random', '5', '12')).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/✔ 13 of 13 checks\n$/) })
-    const { out } = run('random', '5', '12', '--print')
+  test('random: runs, or prints what scenario runs', async () => {
+    expect(await run('random', '5', '12')).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/✔ 13 of 13 checks\n$/) })
+    const { out } = await run('random', '5', '12', '--print')
     expect(out).toBe(randomScenario(5, 12))
     writeFileSync(`${folder}/s.json`, out)
-    const json = run('scenario', 's.json', '--json')
+    const json = await run('scenario', 's.json', '--json')
     expect([json.code, JSON.parse(json.out).ok, JSON.parse(json.out).reports.length]).toEqual([0, true, 2])
   })
 
-  test('a scenario that goes otherwise exits with 1', () => {
+  test('a scenario that goes otherwise exits with 1', async () => {
     writeFileSync(`${folder}/wrong.json`, randomScenario(5, 12).replace('"steps": [', '"steps": [{"unmap": 0, "size": 0},'))
-    const { code, out } = run('scenario', 'wrong.json')
+    const { code, out } = await run('scenario', 'wrong.json')
     expect(code).toBe(1)
     expect(out).toMatch(/✘ EINVAL was not expected/)
     expect(out).toMatch(/✘ 11 of 13 checks\n$/)
   })
 
-  test('files with mistakes exit with 1, and say where', () => {
+  test('files with mistakes exit with 1, and say where', async () => {
     writeFileSync(`${folder}/bad.json`, '{\n  "buffers": []\n}')
-    expect(run('scenario', 'bad.json')).toMatchObject({
+    expect(await run('scenario', 'bad.json')).toMatchObject({
       code: 1,
       out: '',
       err: 'demo: EBADMSG: bad.json:2:14: buffers: an object expected\n',
     })
-    expect(run('scenario', 'none.json')).toMatchObject({ code: 1, err: expect.stringMatching(/^demo: EFAULT: read: none.json: /) })
-    expect(run('replay', 'none')).toMatchObject({ code: 1, err: expect.stringMatching(/^demo: EFAULT: /) })
+    expect(await run('scenario', 'none.json')).toMatchObject({ code: 1, err: expect.stringMatching(/^demo: EFAULT: read: none.json: /) })
+    expect(await run('replay', 'none')).toMatchObject({ code: 1, err: expect.stringMatching(/^demo: EFAULT: /) })
   })
 
   const USAGE: string[][] = [
@@ -131,8 +131,8 @@ describe('the commands', () => {
   ]
   test.each([...USAGE, ['replay', 'x', '--stream', 'y'], ['replay', 'x', '--print'], ['scenario', 'x', '--stream', '1'], ['--print']])(
     '%s %s %s is a bad argument',
-    (...args) => {
-      const { code, out, err } = run(...args)
+    async (...args) => {
+      const { code, out, err } = await run(...args)
       expect([code, out]).toEqual([2, ''])
       expect(err).toMatch(/^demo: .*\nusage: /s)
     },

@@ -1,17 +1,16 @@
+import { hex } from '@io-pgtable/core'
+import { bytesSource, MemoryImage } from '@io-pgtable/inspect'
 import { describe, expect, test } from 'vitest'
-import { readElfCore } from '../src/elf.ts'
 import { readVtd } from '../src/kernel-vtd.ts'
-import { scanRootTable } from '../src/vtd.ts'
 import { DUMPS, errorOf, flip, spoilt } from './support.ts'
 
 const { vtd } = DUMPS
 const report = readVtd(vtd)
 const file = JSON.parse(vtd.expected)
-const REGISTERS = { rtaddr: 0x564_d000n, cap: 0xd2_008c_222f_0606n, gsts: 0xc400_0000n }
 
 /** Root entry of bus 0; the context table of bus 0, by its address there. */
-const ROOT_ENTRY = REGISTERS.rtaddr
-const CONTEXTS = new DataView(readElfCore(vtd.memory).read(ROOT_ENTRY, 8)?.slice().buffer ?? new ArrayBuffer(8)).getBigUint64(0, true) - 1n
+const ROOT_ENTRY = 0x564_d000n
+const CONTEXTS = new DataView(vtd.image.read(ROOT_ENTRY, 8)?.slice().buffer ?? new ArrayBuffer(8)).getBigUint64(0, true) - 1n
 const STREAM_8 = CONTEXTS + 8n * 16n
 /** The leaf of stream 24 at its first address. */
 const [FIRST_IOVA] = file.streams[3].mappings[0]
@@ -44,7 +43,7 @@ describe("a VT-d unit's tables", () => {
   })
 
   test('are found by reading the whole root table', () => {
-    const { buses, entries, findings } = scanRootTable(REGISTERS, readElfCore(vtd.memory).read)
+    const { buses, entries, findings } = report
     expect([buses, entries['second stage'], findings]).toEqual([1, 9, []])
   })
 })
@@ -76,16 +75,26 @@ describe('a tampered copy fails', () => {
 })
 
 describe('what this demo does not follow is a finding', () => {
-  const scan = (registers: Partial<typeof REGISTERS>) =>
-    scanRootTable({ ...REGISTERS, ...registers }, readElfCore(vtd.memory).read).findings.map(({ message }) => message)
+  const read = (registers: Record<string, string>, image = vtd.image) =>
+    readVtd({ ...vtd, image, expected: JSON.stringify({ ...file, registers: { ...file.registers, ...registers } }) })
+  const scan = (registers: Record<string, string>) => read(registers).findings.map(({ message }) => message)
 
   test('another mode, translation that is off, a root in unknown memory', () => {
-    expect(scan({ rtaddr: REGISTERS.rtaddr | (1n << 10n) })).toEqual([
-      'translation table mode 1 is not read by this demo, which reads legacy mode',
-    ])
-    expect(scan({ gsts: 0n })).toEqual(['translation is off (TES)'])
-    expect(scan({ rtaddr: 0x1000n })).toEqual(['entries 0 to 255 lie in unknown memory'])
-    expect(tampered(ROOT_ENTRY, 1n << 40n).messages).toEqual(['entries 0 to 255 lie in unknown memory'])
+    expect(errorOf(() => scan({ RTADDR: hex(ROOT_ENTRY | (3n << 10n)) })).message).toMatch(/^EINVAL.*TTM 3/)
+    expect(scan({ GSTS: '0x0' })).toEqual(['translation is off (TES)'])
+    expect(scan({ RTADDR: '0x1000' })).toEqual(['entries 0 to 255 are not in the image'])
+    expect(tampered(ROOT_ENTRY, 1n << 40n).messages).toEqual(['entries 0 to 255 are not in the image'])
+  })
+
+  test('scalable mode', () => {
+    // Root entry, context entry, PASID directory, PASID table with a pass-through entry: a page each from 0x1000 on
+    const file = new BigUint64Array(4 * 512)
+    for (const [page, word] of [0x2001n, 0x3001n, 0x4001n, 0x101n].entries()) file[512 * page] = word
+    const source = bytesSource(new Uint8Array(file.buffer))
+    const image = new MemoryImage([{ paddr: 0x1000n, size: BigInt(source.size), source, offset: 0, fileSize: source.size }])
+    const { streams, findings } = read({ RTADDR: '0x1400' }, image)
+    expect(streams).toEqual([])
+    expect(findings).toEqual([{ place: 'stream 0', message: 'scalable mode is not read by this demo, which reads legacy mode' }])
   })
 
   test('an address width that the unit does not have', () => {
@@ -102,7 +111,7 @@ describe('what this demo does not follow is a finding', () => {
     expect(tampered(STREAM_8, 1n << 2n).passed).toEqual([true, false, true, true])
     const passThrough = readVtd(spoilt(vtd, (image) => flip(image, STREAM_8, 2n << 2n)))
     expect([passThrough.entries['pass-through'], passThrough.streams.length, passThrough.findings]).toEqual([1, 8, []])
-    expect(tampered(STREAM_8, 3n << 2n).messages).toEqual(['a reserved translation type (TT)'])
+    expect(tampered(STREAM_8, 3n << 2n).messages).toEqual(['a reserved translation type (TT 3)'])
   })
 })
 

@@ -36,11 +36,11 @@ export { type Translation, type TranslationFault, type TranslationJson, translat
 export { type TreeEntry, type TreeOptions, type TreeResult, type TreeSink, TreeWalk, walkTree } from './leaves/tree.ts'
 export { type AmdViRegisters, AmdViScanner, scanAmdVi } from './roots/amdvi.ts'
 export { type RiscvIommuRegisters, RiscvIommuScanner, scanRiscvIommu } from './roots/riscv.ts'
-export { type Smmuv3Registers, Smmuv3Scanner, type StreamTable, scanSmmuv3, streamTable } from './roots/smmuv3.ts'
+export { type Smmuv3Registers, Smmuv3Scanner, type StreamEntry, type StreamTable, scanSmmuv3, streamTable } from './roots/smmuv3.ts'
 export type { FormatSet, Stage, StageTables, Stream, StreamScan, StreamStructure, TableRole } from './roots/streams.ts'
 export type { Structure } from './roots/structures.ts'
 export { throughTables } from './roots/through.ts'
-export { scanVtd, type VtdRegisters, VtdScanner } from './roots/vtd.ts'
+export { type ContextEntry, scanVtd, type VtdRegisters, VtdScanner } from './roots/vtd.ts'
 export {
   type MapEvent,
   parseTrace,

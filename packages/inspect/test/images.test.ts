@@ -1,47 +1,10 @@
 /** Images: every file format as its specification has it, what is wrong with a file, and memory that is unknown. */
 import { IoPgtableError } from '@io-pgtable/core'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ByteSource, blobSource, bytesSource, formatOf, type ImageOptions, MemoryImage, openImage, PageMiss } from '../src/index.ts'
+import { elf, type Load } from './support/elf.ts'
 import { random } from './support/memory.ts'
-
-interface Load {
-  readonly paddr: bigint
-  readonly bytes: Uint8Array
-  readonly memsz?: number
-}
-
-/** An ELF core, by the book. */
-function elf(bits: 32 | 64, loads: readonly Load[], options: { readonly xnum?: boolean } = {}): Uint8Array {
-  const [header, ph, sh] = bits === 64 ? [64, 56, 64] : [52, 32, 40]
-  const phoff = header + (options.xnum ? sh : 0)
-  let at = phoff + ph * loads.length
-  const file = new Uint8Array(at + loads.reduce((sum, { bytes }) => sum + bytes.byteLength, 0))
-  const view = new DataView(file.buffer)
-  const word = (offset: number, value: bigint | number): void => {
-    if (bits === 64) view.setBigUint64(offset, BigInt(value), true)
-    else view.setUint32(offset, Number(value), true)
-  }
-  file.set([0x7f, 0x45, 0x4c, 0x46, bits === 64 ? 2 : 1, 1, 1])
-  view.setUint16(16, 4, true)
-  word(bits === 64 ? 32 : 28, phoff)
-  word(bits === 64 ? 40 : 32, options.xnum ? header : 0)
-  const sizes = bits === 64 ? 54 : 42
-  view.setUint16(sizes, ph, true)
-  view.setUint16(sizes + 2, options.xnum ? 0xffff : loads.length, true)
-  view.setUint16(sizes + 4, sh, true)
-  if (options.xnum) view.setUint32(header + (bits === 64 ? 44 : 28), loads.length, true)
-  for (const [i, { paddr, bytes, memsz = bytes.byteLength }] of loads.entries()) {
-    const p = phoff + i * ph
-    view.setUint32(p, 1, true)
-    word(p + (bits === 64 ? 8 : 4), at)
-    word(p + (bits === 64 ? 24 : 12), paddr)
-    word(p + (bits === 64 ? 32 : 16), bytes.byteLength)
-    word(p + (bits === 64 ? 40 : 20), memsz)
-    file.set(bytes, at)
-    at += bytes.byteLength
-  }
-  return file
-}
 
 function lime(ranges: readonly Load[]): Uint8Array {
   return Uint8Array.from(
@@ -65,6 +28,11 @@ const code = async (work: Promise<unknown>): Promise<unknown> => {
     return error instanceof IoPgtableError ? `${error.code} ${error.message}` : error
   }
   return 'nothing thrown'
+}
+
+/** Something of each segment is known. */
+function readAll({ segments, read }: MemoryImage): void {
+  for (const { paddr } of segments) expect(read(paddr, 16)?.byteLength).toBeGreaterThan(0)
 }
 
 describe('ELF', () => {
@@ -124,6 +92,27 @@ describe('ELF', () => {
   ])('%s', async (_, file, offset) => {
     expect(await code(open(file, { format: 'elf' }))).toMatch(new RegExp(`^EBADMSG .*${offset}`))
   })
+  it('truncated anywhere', async () => {
+    for (const bits of [32, 64] as const) {
+      const file = elf(bits, [
+        { paddr: 0x1000n, bytes: ramp(16) },
+        { paddr: 0x4000n, bytes: ramp(16) },
+      ])
+      for (let length = 0; length < file.byteLength; length++)
+        expect(await code(open(file.subarray(0, length), { format: 'elf' })), `${length}`).toMatch(/^EBADMSG /)
+    }
+  })
+
+  it('whatever the header says, it is read or EBADMSG', async () => {
+    const noise = fc.array(fc.tuple(fc.nat(175), fc.nat(255)), { maxLength: 40 })
+    const property = fc.asyncProperty(noise, fc.constantFrom(32 as const, 64 as const), async (bytes, bits) => {
+      const file = elf(bits, [{ paddr: 0x1000n, bytes: ramp(64) }])
+      for (const [at, value] of bytes) file[at] = value
+      expect(await code(open(file, { format: 'elf' }).then(readAll))).toMatch(/^(EBADMSG|nothing thrown)/)
+    })
+    await fc.assert(property, { seed: 1, numRuns: 2000 })
+  })
+
   it('segments that overlap', async () => {
     const file = elf(64, [
       { paddr: 0x1000n, bytes: ramp(16) },

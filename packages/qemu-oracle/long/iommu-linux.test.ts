@@ -1,11 +1,10 @@
 /** A real kernel's tables, rebuilt by our engine from what they mean, and walked by QEMU's SMMU for every address that the kernel mapped. */
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { type DecodedLeaf, type EntryPlace, hex, Prot } from '@io-pgtable/core'
+import { type Stream, scanSmmuv3 } from '@io-pgtable/inspect'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDumps } from '../../../apps/demo/src/dumps.ts'
-import { readElfCore } from '../../../apps/demo/src/elf.ts'
 import { configOf } from '../../../apps/demo/src/rebuild.ts'
-import { type Stream, scanStreams } from '../../../apps/demo/src/smmuv3.ts'
 import { type Walked, walkRoot } from '../../../apps/demo/src/tables.ts'
 import { caseOf, mapAll, SmmuV3, setUp } from '../src/iommu/index.ts'
 import { Random, record, requirement } from '../src/machine/index.ts'
@@ -15,16 +14,22 @@ const ORACLE = 'SMMUv3, tables of Linux'
 /** The interrupt controller's doorbell: no memory that could be compared. */
 const DOORBELL = 0x0809_0000n
 
-const { memory, expected } = readDumps().smmuv3
-const image = readElfCore(memory)
+const { image, expected } = (await readDumps()).smmuv3
 const { smmu: registers, streams: known } = JSON.parse(expected)
-const { streams } = scanStreams({ strtabBase: BigInt(registers.STRTAB_BASE), strtabBaseCfg: BigInt(registers.STRTAB_BASE_CFG) }, image.read)
+const { streams } = scanSmmuv3(
+  { strtabBase: BigInt(registers.STRTAB_BASE), strtabBaseCfg: BigInt(registers.STRTAB_BASE_CFG) },
+  image.read,
+  {
+    'arm64-stage1': arm64LpaeS1,
+  },
+)
 
 /** The kernel's tables of a stream, and a case with its configuration. */
 function kernelTables(stream: Stream) {
-  const [found] = arm64LpaeS1.rootsFromRegs(stream.registers)
-  const walked = walkRoot(arm64LpaeS1, found!, image.read)
-  const config = { ...configOf(walked), coherentWalk: stream.fields.IR0 !== 0n }
+  const walked = walkRoot(stream.tables[0]!)
+  // The kernel makes walks cacheable (TCR.IRGN0) where they snoop
+  const coherentWalk = ((stream.stages[0]?.registers.tcr as bigint) & 0x300n) !== 0n
+  const config = { ...configOf(walked), coherentWalk }
   const common = { style: 'each-page', writeOnly: false, ignores: { page: [], block: [] }, limits: [] } as const
   const stage = (smmu: SmmuV3) => smmu.stage1('ttb0', 'each-page')
   return { walked, given: caseOf({ ...common, name: `stream ${stream.sid}`, format: arm64LpaeS1, config, stage }) }

@@ -26,6 +26,11 @@ export interface StreamTable {
   readonly sidBits: number
 }
 
+/** What an STE does with its stream's transactions (STE.V, STE.Config, 5.2). */
+export type StreamEntry = 'invalid' | 'abort' | 'bypass' | 'stage 1' | 'stage 2' | 'nested'
+
+const STREAM_ENTRIES: Readonly<Record<number, StreamEntry>> = { 4: 'bypass', 5: 'stage 1', 6: 'stage 2', 7: 'nested' }
+
 /** Of an STE, and of a context descriptor. */
 const STE_BYTES = 64
 /** Of a level 1 descriptor, of either table. */
@@ -74,6 +79,7 @@ export function scanSmmuv3(registers: Smmuv3Registers, read: ReadMemory, formats
 /** The same, to be run again after a page miss: `image.loading(() => scanner.run())`. */
 export class Smmuv3Scanner extends StreamScanner {
   readonly table: StreamTable
+  readonly #entryCounts: Record<StreamEntry, number> = { invalid: 0, abort: 0, bypass: 0, 'stage 1': 0, 'stage 2': 0, nested: 0 }
 
   constructor(registers: Smmuv3Registers, read: ReadMemory, formats: FormatSet) {
     super(read, formats)
@@ -81,6 +87,11 @@ export class Smmuv3Scanner extends StreamScanner {
     const { base, format, sidBits } = this.table
     if (format === 'linear') this.#entries(base, 0, 2 ** sidBits)
     else this.#level1()
+  }
+
+  /** Stream table entries looked at so far, by what they do. */
+  get entries(): Readonly<Record<StreamEntry, number>> {
+    return { ...this.#entryCounts }
   }
 
   /** 3.3.1.2: StreamID bits above SPLIT index descriptors, whose Span says how many STEs follow. */
@@ -105,7 +116,9 @@ export class Smmuv3Scanner extends StreamScanner {
   #ste(sid: number, { address, raw }: Structure): void {
     const config = Number(extract(raw, STE.Config))
     // Config 0b0xx: abort
-    if (extract(raw, STE.V) === 0n || config < 4) return
+    const entry = extract(raw, STE.V) === 0n ? 'invalid' : (STREAM_ENTRIES[config] ?? 'abort')
+    this.#entryCounts[entry]++
+    if (entry === 'invalid' || entry === 'abort') return
     const structures = [shown('STE', address, raw, STE_BYTES)]
     const stage2 = config & 2 ? this.#stage2(sid, raw) : []
     if (stage2 === undefined) return

@@ -16,6 +16,11 @@ export interface VtdRegisters {
   readonly gsts?: bigint
 }
 
+/** What a present context entry of legacy mode does with untranslated requests (TT, 9.3). */
+export type ContextEntry = 'second stage' | 'second stage, device TLB' | 'pass-through' | 'reserved'
+
+const CONTEXT_ENTRIES = ['second stage', 'second stage, device TLB', 'pass-through', 'reserved'] as const
+
 const PRESENT: readonly Piece[] = [[0, 0, 0]]
 const POINTER: readonly Piece[] = [[63, 12, 12]]
 /** RTADDR_REG.TTM: 0 legacy, 1 scalable, 3 abort-DMA. GSTS_REG.TES. CAP_REG.SAGAW: by the code of AW, which a unit supports. */
@@ -58,11 +63,16 @@ export function scanVtd(registers: VtdRegisters, read: ReadMemory, formats: Form
 
 /** The same, to be run again after a page miss: `image.loading(() => scanner.run())`. */
 export class VtdScanner extends StreamScanner {
+  /** Physical address of the root table. */
+  readonly root: bigint
+  readonly #entries: Record<ContextEntry, number> = { 'second stage': 0, 'second stage, device TLB': 0, 'pass-through': 0, reserved: 0 }
   readonly #cap: bigint | undefined
+  #buses = 0
 
   constructor({ rtaddr, cap, gsts }: VtdRegisters, read: ReadMemory, formats: FormatSet) {
     super(read, formats)
     this.#cap = cap
+    this.root = extract(rtaddr, POINTER)
     const mode = extract(rtaddr, TTM)
     if (mode > 1n)
       throw new IoPgtableError('EINVAL', 'RTADDR', `TTM ${mode}: 0 (legacy) or 1 (scalable) expected; 3 aborts all requests`, {
@@ -70,12 +80,23 @@ export class VtdScanner extends StreamScanner {
       })
     if (gsts !== undefined && extract(gsts, TES) === 0n)
       this.finding('warning', 'translation-off', 'GSTS', 'translation is off (TES)', gsts)
-    const roots = { base: extract(rtaddr, POINTER), bytes: CONTEXT_BYTES, count: 256 }
+    const roots = { base: this.root, bytes: CONTEXT_BYTES, count: 256 }
     this.each('root table', read, roots, ({ index, raw }) => (mode === 0n ? this.#legacy(index, raw) : this.#scalable(index, raw)))
+  }
+
+  /** Legacy mode: present context entries so far, by what they do. */
+  get entries(): Readonly<Record<ContextEntry, number>> {
+    return { ...this.#entries }
+  }
+
+  /** Legacy mode: present root entries so far. */
+  get buses(): number {
+    return this.#buses
   }
 
   #legacy(bus: number, root: bigint): void {
     if (extract(root, PRESENT) === 0n) return
+    this.#buses++
     const array = { base: extract(root, POINTER), bytes: CONTEXT_BYTES, count: 256 }
     this.each(`context table of bus ${bus}`, this.read, array, (context) => this.#context(bus * 256 + context.index, context))
   }
@@ -83,9 +104,10 @@ export class VtdScanner extends StreamScanner {
   #context(sid: number, { address, raw }: Structure): void {
     if (extract(raw, PRESENT) === 0n) return
     const structures = [shown('context entry', address, raw, CONTEXT_BYTES)]
-    const tt = extract(raw, CONTEXT.TT)
-    if (tt === 3n) this.finding('error', 'bad-context', `stream ${sid}`, 'a reserved translation type (TT 3)', raw)
-    else if (tt === 2n) this.add({ sid, stages: [], structures })
+    const entry = CONTEXT_ENTRIES[Number(extract(raw, CONTEXT.TT))] ?? 'reserved'
+    this.#entries[entry]++
+    if (entry === 'reserved') this.finding('error', 'bad-context', `stream ${sid}`, 'a reserved translation type (TT 3)', raw)
+    else if (entry === 'pass-through') this.add({ sid, stages: [], structures })
     else {
       const stage2 = this.#secondStage(sid, extract(raw, CONTEXT.SSPTPTR), extract(raw, CONTEXT.AW))
       if (stage2 !== undefined) this.add({ sid, stages: [stage2], structures })
