@@ -2,15 +2,17 @@
 // there the new package's build, tests, types and lint. The packages that it needs are built already. The name has another length than the
 // template's, since that moves lines.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { ROOT } from './workspace.mjs'
 
 const NAME = 'a-quite-long-name-for-an-mmu'
+/** What generate.mjs reads or writes of the apps. */
+const LISTED = 'apps/(?:demo/src/policies/|cli/src/formats\\.ts)'
 /** What a format is made from. */
 const PACKAGES = ['pt-allocator', 'core', 'conformance']
-const NEEDED = new RegExp(`^(?:[^/]+$|(?:scripts|docs|\\.changeset)/|packages/(?:${PACKAGES.join('|')})/)`)
+const NEEDED = new RegExp(`^(?:[^/]+$|(?:scripts|docs|\\.changeset)/|packages/(?:${PACKAGES.join('|')})/|${LISTED})`)
 
 const TESTS = { extends: './tsconfig.json', include: [`packages/${NAME}/test`] }
 const COMMANDS = [
@@ -37,7 +39,6 @@ function run(cwd, [file = '', ...args]) {
 const { stdout } = run(ROOT, ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'])
 for (const file of stdout.split('\0').filter((name) => NEEDED.test(name) && existsSync(ROOT + name))) cpSync(ROOT + file, join(copy, file))
 for (const name of PACKAGES) cpSync(`${ROOT}packages/${name}/dist`, join(copy, 'packages', name, 'dist'), { recursive: true })
-mkdirSync(join(copy, 'apps'))
 writeFileSync(join(copy, 'tests.json'), JSON.stringify(TESTS))
 for (const command of COMMANDS) {
   const { status, stdout, stderr, error } = run(copy, command)

@@ -5,7 +5,7 @@ import { keepConst } from './keep-const.mjs'
 
 const SOURCE = '@io-pgtable/source'
 /** Most of a build's time goes into declarations; the tests, which only run the built code, switch them off. */
-const DECLARATIONS = process.env['IO_PGTABLE_DECLARATIONS'] !== 'off'
+const DECLARATIONS = process.env.IO_PGTABLE_DECLARATIONS !== 'off'
 
 interface Manifest {
   readonly exports: Record<string, string | Record<string, string>>

@@ -1,5 +1,5 @@
 /** The conformance kit: `checkFormat`, and the runner of golden vectors. It names no format; what it needs of one is its declaration. */
-export type { CreateTable, Effort } from './check/case.ts'
+export type { AdoptTable, CreateTable, Effort } from './check/case.ts'
 export { type CheckFlushOpsOptions, checkFlushOps } from './check/check-flush-ops.ts'
 export { type CheckFlushPolicyOptions, checkFlushPolicy } from './check/check-flush-policy.ts'
 export { type CheckFormatOptions, checkFormat, type TestFunction } from './check/check-format.ts'

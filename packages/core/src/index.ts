@@ -1,6 +1,6 @@
 /** The format trait, the engine, and what both share. See docs/ARCHITECTURE.md. */
 export type { AdoptOptions, AdoptRequest } from './adopt.ts'
-export type { AdoptMemory } from './adopted-memory.ts'
+export type { AdoptMemory, TableList } from './adopted-memory.ts'
 export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './bits.ts'
 export { checkConfig, configError } from './config.ts'
 export {

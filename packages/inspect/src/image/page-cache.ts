@@ -32,7 +32,7 @@ export class Chunk {
   }
 }
 
-/** Bytes of a source that are missing: raised by a read, for {@link PageCache.load}. */
+/** Bytes of a source that are missing: raised by a read, for `MemoryImage.loading`. */
 export class PageMiss extends Error {
   readonly wanted: readonly { readonly chunk: number; readonly pages: number }[]
   constructor(wanted: PageMiss['wanted']) {
