@@ -11,7 +11,7 @@ const END = '<!-- packages:end -->'
 /** What the table of formats means. */
 const NOTE = `Levels, sizes and bits are those of the configurations that a format declares for its tests; address bits are the most, input → output.
 All formats pass the conformance kit in each of these. Vector files were recorded from Linux; a dump is memory that a real kernel left, whose
-tables are decoded.`
+tables are decoded; QEMU's IOMMUs and CPUs walk tables that we built. [VERIFICATION.md](docs/VERIFICATION.md) has the counts.`
 /** The marker of a listing, the fence after it, and what the fence holds. */
 const LISTING = /(<!-- listing: (\S+) -->\n+```[^\n]*\n)(?:.*?\n)??(?=```\n)/gs
 
