@@ -42,6 +42,8 @@ export interface DartRegs {
 /** What a walk of somebody else's tables needs: {@link DartRegs}, and the page size, which is fixed for a DART. */
 export interface DartHardware extends DartRegs {
   readonly pgsize: number
+  /** Output address bits, which no register tells: 36 or 42. Default: those that descriptors carry. */
+  readonly oas?: number
 }
 
 export interface DartParams {
@@ -150,17 +152,21 @@ function tableKinds({ address }: DartVariant, level: number): readonly Kind[] {
 /** A run is checked as a whole inside one table; tables are never freed before everything is. */
 const POLICY: Policy = { conflict: 'table', freeTables: 'never', flushOrder: 'walks-first', addPagesWithoutGather: true }
 
-function rootsFromRegs(variant: DartVariant, { ttbrs, nLevels, pgsize }: DartHardware): readonly FoundRoot<DartParams, undefined>[] {
+function rootsFromRegs(
+  variant: DartVariant,
+  { ttbrs, nLevels, pgsize, oas = variant.paddrBits }: DartHardware,
+): readonly FoundRoot<DartParams, undefined>[] {
   const wrong = (name: string, value: number | bigint, expected: string): IoPgtableError =>
     new IoPgtableError('EINVAL', 'rootsFromRegs', `${name} ${value}: ${expected}`, { value })
   if (pgsize !== SZ_4K && pgsize !== SZ_16K) throw wrong('pgsize', pgsize, '4096 or 16384 expected')
   if (nLevels !== 3 && nLevels !== 4) throw wrong('nLevels', nLevels, '3 or 4 expected')
+  if (oas !== 36 && oas !== 42) throw wrong('oas', oas, '36 or 42 expected')
   const roots = ttbrs.length
   if (roots !== 1 && roots !== 2 && roots !== 4) throw wrong('ttbrs', roots, '1, 2 or 4 root tables expected')
   for (const ttbr of ttbrs) if (ttbr % BigInt(SZ_4K) !== 0n) throw wrong('ttbr', ttbr, 'the physical address of a table expected')
   const levels = nLevels - 1
   const ias = Math.log2(pgsize) + levels * indexBits(pgsize) + Math.log2(roots)
-  const params = { granule: pgsize, levels, roots, ias, oas: variant.paddrBits }
+  const params = { granule: pgsize, levels, roots, ias, oas }
   return [{ name: 'ttbr', params, roots: ttbrs, first: 0n, last: (1n << BigInt(ias)) - 1n, context: undefined }]
 }
 
@@ -185,7 +191,7 @@ export function dartFormat(variant: DartVariant): DartFormat {
     context: () => undefined,
     regs: (config, roots) => ({ ttbrs: roots, nLevels: paramsOf(config).levels === 2 ? 3 : 4 }),
     rootsFromRegs: (hardware) => rootsFromRegs(variant, hardware),
-    hardware: (config, { ttbrs, nLevels }) => ({ ttbrs, nLevels, pgsize: paramsOf(config).granule }),
+    hardware: (config, { ttbrs, nLevels }) => ({ ttbrs, nLevels, pgsize: paramsOf(config).granule, oas: config.oas }),
     configs: [
       { name: '4K, one root', config: { ...BASE['4K'], ias: 30 } },
       { name: '4K, two roots', config: { ...BASE['4K'], ias: 31 } },
