@@ -1,13 +1,4 @@
 /** Tables of random descriptors in every format and configuration, and what core's walker makes of them: the model of a dump. */
-import { amdV1 } from '@io-pgtable/amdv1'
-import { appleDart } from '@io-pgtable/apple-dart'
-import { appleDart2 } from '@io-pgtable/apple-dart2'
-import { armMaliLpae } from '@io-pgtable/arm-mali-lpae'
-import { armV7s } from '@io-pgtable/arm-v7s'
-import { arm32LpaeS1 } from '@io-pgtable/arm32-lpae-s1'
-import { arm32LpaeS2 } from '@io-pgtable/arm32-lpae-s2'
-import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { arm64LpaeS2 } from '@io-pgtable/arm64-lpae-s2'
 import {
   type AnyFmt,
   bitsOf,
@@ -22,32 +13,9 @@ import {
   type TableKind,
   walkTables,
 } from '@io-pgtable/core'
-import { riscv64 } from '@io-pgtable/riscv64'
-import { riscv64G } from '@io-pgtable/riscv64-g'
-import { sun50iIommu } from '@io-pgtable/sun50i-iommu'
-import { sv32 } from '@io-pgtable/sv32'
-import { vtdSs } from '@io-pgtable/vtdss'
-import { x8664 } from '@io-pgtable/x86-64'
+import { FORMATS } from '../../../../apps/cli/src/formats.ts'
 import { dumpLeaves, type LeafRun, type Tables } from '../../src/index.ts'
 import { Pages, random } from './memory.ts'
-
-const FORMATS: readonly AnyFmt[] = [
-  amdV1,
-  appleDart,
-  appleDart2,
-  armMaliLpae,
-  armV7s,
-  arm32LpaeS1,
-  arm32LpaeS2,
-  arm64LpaeS1,
-  arm64LpaeS2,
-  riscv64,
-  riscv64G,
-  sun50iIommu,
-  sv32,
-  vtdSs,
-  x8664,
-]
 
 /** One entry of a table as a leaf maps it. */
 interface Entry {
