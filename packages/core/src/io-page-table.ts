@@ -24,7 +24,7 @@ import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsO
 import { IotlbGather } from './gather.ts'
 import { advanceHi, advanceLo, join, lanes, split } from './lanes.ts'
 import { cut, forEachLeaf, type Leaf, type LeafCall, type ProtectOptions, protect, snapshot, trim } from './leaf-calls.ts'
-import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
+import { ATTR_PROT, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
 import type { AddressRange } from './leaf-range.ts'
 import { LifetimeWatch } from './lifetime.ts'
 import { mapRun } from './map.ts'
@@ -69,8 +69,6 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly #one: OnePage | undefined
   readonly #changeOne: OnePage | undefined
   readonly #quietOne: OnePage | undefined
-  readonly #oneSize: number
-  readonly #oneMapped: MapResult
   readonly #ranged: boolean
   /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
   readonly #finishes: boolean
@@ -100,13 +98,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#reportedRoot = this.#root.state
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#changeOne = tree.pool.sync === undefined ? this.#one : undefined
-    // `| 0`: `pgsize` is a double where any format has large pages, and comparing with it costs every call
-    this.#oneSize = (this.#one?.plan.pgsize ?? 0) | 0
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
     this.#ranged = flushOrder === 'range'
     const quiet = flushOrder !== 'range' && (!addPagesWithoutGather || tree.tlb === NOOP_FLUSH_OPS || tree.tlb.addPages === undefined)
     this.#quietOne = quiet ? this.#changeOne : undefined
-    this.#oneMapped = Object.freeze({ mapped: this.#oneSize, error: undefined })
   }
 
   /**
@@ -178,11 +173,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#tree
     const one = this.#changeOne
-    if (pgcount === 1 && pgsize === this.#oneSize && one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback)
-      if (mapOne(t, one, iova, paddr, prot)) return this.#oneMapped
-    const result = this.#mapPages(iova, paddr, pgsize, pgcount, prot)
-    if (this.#finishes) this.#finish()
-    return result
+    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false && mapOne(t, one, iova, paddr, prot))
+      return one.mapped
+    return this.#mapPages(iova, paddr, pgsize, pgcount, prot)
   }
 
   #mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
@@ -191,7 +184,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     if (plan === undefined || !isAddress(iova) || !isAddress(paddr))
       return failed(0, this.#explain('mapPages', iova, paddr, pgsize, pgcount))
     split(iova, paddr)
-    return this.#answer(this.#mapLanes(plan, lanes[1]!, lanes[0]!, lanes[3]!, lanes[2]!, pgcount, prot))
+    const result = this.#answer(this.#mapLanes(plan, lanes[1]!, lanes[0]!, lanes[3]!, lanes[2]!, pgcount, prot))
+    if (this.#finishes) this.#finish()
+    return result
   }
 
   /** Checks and maps one run of equal pages at addresses of 64 bits. Returns the bytes mapped; when they are not all, `#error` may say why. */
@@ -227,12 +222,21 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
     const t = this.#tree
-    const one = gather === undefined ? this.#quietOne : this.#changeOne
-    // One call of the short way for both: with two of them, and what a gather needs, V8 would run out of what it inlines.
-    if (pgcount === 1 && pgsize === this.#oneSize && one !== undefined && t.state[STATE_STATUS] === LIVE && !t.inCallback) {
-      if (gather !== undefined) bindGather('unmapPages', gather, t)
+    const one = this.#quietOne
+    if (gather !== undefined) return this.#unmapGathered(iova, pgsize, pgcount, gather)
+    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false && unmapOne(t, one, iova)) return pgsize
+    return this.#unmapPages(iova, pgsize, pgcount, undefined)
+  }
+
+  #unmapGathered(iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather): number {
+    const t = this.#tree
+    const one = this.#changeOne
+    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false) {
+      bindGather('unmapPages', gather, t)
       if (unmapOne(t, one, iova)) {
-        if (gather !== undefined) this.#note(one, iova, gather)
+        if (this.#ranged) noteRange(t, gather, iova)
+        // its address is in the lanes
+        else reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
         return pgsize
       }
     }
@@ -260,13 +264,6 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const bytes = count * plan.pgsize
     if (count < pgcount && t.stoppedAtLeaf) this.#warnPart(join(hi, lo) + BigInt(bytes), plan.pgsize)
     return bytes
-  }
-
-  /** Tells the driver, or its gather, about a page that was unmapped the short way; its address is in the lanes. */
-  #note(one: OnePage, iova: bigint, gather: IotlbGather): void {
-    const t = this.#tree
-    if (this.#ranged) noteRange(t, gather, iova)
-    else reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
   }
 
   #unmapCovered(iova: bigint, hi: number, lo: number, bytes: number, gather: IotlbGather | undefined): number {
@@ -375,7 +372,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** The physical address of a mapped address, or undefined. @throws `EINVAL` for what is no bigint, `ERANGE` outside the input addresses. */
   iovaToPhys(iova: bigint): bigint | undefined {
     const t = this.#tree
-    if (this.#one !== undefined && t.state[STATE_STATUS] === LIVE) {
+    if (this.#one !== undefined) {
       const paddr = translateOne(t, this.#one, iova)
       if (paddr !== undefined) return paddr
     }
@@ -547,6 +544,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     unlinkOwn(t)
     flushEverything(t)
     if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', this.format.FORMAT)
+    // ends the short ways, which look at the generation only
+    t.pool.bumpGeneration()
     freeTree(t)
     this.#lifetime?.freed()
   }
@@ -592,8 +591,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
   #expressible(plan: LeafPlan, prot: Prot): boolean {
-    if (plan.attrState[prot] === ATTR_READY && typeof prot === 'number') return true
-    return isProt(prot) && plan.resolve(this.format, this.#config, prot)
+    if (!isProt(prot)) return false
+    return plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_PROT] === prot || plan.resolve(this.format, this.#config, prot)
   }
 
   #explain(op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError {

@@ -6,30 +6,32 @@ const scratch = new BigUint64Array(2)
 export const lanes: Int32Array = new Int32Array(scratch.buffer)
 
 /** Puts two values into {@link lanes}. They must be below 2^64. */
-export function split(first: bigint, second: bigint): void {
+export const split = (first: bigint, second: bigint): void => {
   scratch[0] = first
   scratch[1] = second
 }
 
 /** Puts a value below 2^64 into the first two {@link lanes}. */
-export function splitOne(value: bigint): void {
+export const splitOne = (value: bigint): void => {
   scratch[0] = value
 }
 
 /**
- * Whether a bigint is below 2^64; `hi` is its high lane as {@link split} left it. V8 compares bigints as int64 until it meets one that is
- * none, so those of the upper half (TTBR1, sign-extended spaces) are compared apart: they do not slow down the tables that have none.
+ * Whether a bigint is below 2^64. V8 compares bigints as int64 until it meets one that is none, in that comparison, and by calls from then on.
+ * Those of the upper half (TTBR1, sign-extended spaces) are therefore compared here, and all others where they are used: the upper half does not
+ * slow down the tables that have none.
  */
-export function isBelow64(value: bigint, hi: number): boolean {
-  return hi >= 0 ? BigInt.asUintN(64, value) === value : isUpper64(value)
-}
-
-function isUpper64(value: bigint): boolean {
+export const isUpper64 = (value: bigint): boolean => {
   return BigInt.asUintN(64, value) === value
 }
 
+/** Whether a bigint is below 2^64; `hi` is its high lane. */
+export const isBelow64 = (value: bigint, hi: number): boolean => {
+  return hi >= 0 ? BigInt.asUintN(64, value) === value : isUpper64(value)
+}
+
 /** The value of two lanes. */
-export function join(hi: number, lo: number): bigint {
+export const join = (hi: number, lo: number): bigint => {
   lanes[0] = lo
   lanes[1] = hi
   return scratch[0]!

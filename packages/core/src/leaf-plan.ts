@@ -7,8 +7,11 @@ import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-piec
 import { type Moves, movesOf } from './moves.ts'
 import { PROT_LIMIT, type Prot } from './prot.ts'
 
-/** State of a (prot, page size) pair in {@link LeafPlan.attrState} once its bits are known. */
-export const ATTR_READY = 1
+/** Words of a prot's attributes in {@link LeafPlan.attrs}: the bits of both lanes, and the prot itself, or -1 as long as they are not known. */
+export const ATTR_LO = 0
+export const ATTR_HI = 1
+export const ATTR_PROT = 2
+export const ATTR_WORDS_LG = 2
 
 /** One leaf size at one node: what mapping, unmapping and translating it needs. */
 export class LeafPlan {
@@ -57,10 +60,8 @@ export class LeafPlan {
   readonly windowMask: number
   /** What the next entry of one mapping adds to the low lane: 0 where all entries are equal. */
   readonly slotStep: number
-  /** Attribute bits by prot, both lanes, with the bits that are always set; filled on first use. */
-  readonly attrLo: Int32Array = new Int32Array(PROT_LIMIT)
-  readonly attrHi: Int32Array = new Int32Array(PROT_LIMIT)
-  readonly attrState: Uint8Array = new Uint8Array(PROT_LIMIT)
+  /** Attribute bits by prot, with the bits that are always set; filled on first use. See {@link ATTR_LO}. */
+  readonly attrs: Int32Array = new Int32Array(PROT_LIMIT << ATTR_WORDS_LG).fill(-1)
 
   constructor(hot: HotNode, kind: LeafKind, size: LeafSize) {
     const span = slotBytes(hot.node)
@@ -107,9 +108,10 @@ export class LeafPlan {
     const attr = format.encodeLeaf(config, this.node.node, this.kind, prot)
     if (attr === undefined) return false
     const raw = attr | this.kind.set | (size?.or ?? 0n)
-    this.attrLo[prot] = laneLo(raw)
-    this.attrHi[prot] = laneHi(raw)
-    this.attrState[prot] = ATTR_READY
+    const at = prot << ATTR_WORDS_LG
+    this.attrs[at + ATTR_LO] = laneLo(raw)
+    this.attrs[at + ATTR_HI] = laneHi(raw)
+    this.attrs[at + ATTR_PROT] = prot
     return true
   }
 }

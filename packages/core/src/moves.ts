@@ -45,7 +45,7 @@ interface Move {
 const NOTHING: Move = { rotate: 0, mask: 0 }
 
 /** V8 makes one instruction of it. */
-function rotate(lane: number, bits: number): number {
+const rotate = (lane: number, bits: number): number => {
   return (lane << bits) | (lane >>> (32 - bits))
 }
 
@@ -72,19 +72,19 @@ function movesBetween(pieces: LanePieces, lane: number, addressLane: number, off
 }
 
 /** The address bits of a descriptor's lanes. */
-export function encodeLow(m: Moves, hi: number, lo: number): number {
+export const encodeLow = (m: Moves, hi: number, lo: number): number => {
   return (rotate(lo, m.low) & m.lowMask) | (rotate(hi, m.first) & m.firstMask) | (rotate(hi, m.second) & m.secondMask)
 }
 
-export function encodeHigh(m: Moves, hi: number): number {
+export const encodeHigh = (m: Moves, hi: number): number => {
   return rotate(hi, m.high) & m.highMask
 }
 
 /** The lanes of a descriptor's address. */
-export function decodeLow(m: Moves, d: number): number {
+export const decodeLow = (m: Moves, d: number): number => {
   return rotate(d, 32 - m.low) & m.ownLow
 }
 
-export function decodeHigh(m: Moves, high: number, d: number): number {
+export const decodeHigh = (m: Moves, high: number, d: number): number => {
   return (rotate(high, 32 - m.high) & m.ownHigh) | (rotate(d, 32 - m.first) & m.ownFirst) | (rotate(d, 32 - m.second) & m.ownSecond)
 }

@@ -5,9 +5,10 @@
  * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
  */
 import type { Compiled } from './compile.ts'
-import { isBelow64, join, lanes, split, splitOne } from './lanes.ts'
-import { ATTR_READY, type LeafPlan } from './leaf-plan.ts'
+import { isUpper64, join, lanes, split, splitOne } from './lanes.ts'
+import { ATTR_HI, ATTR_PROT, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
 import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from './moves.ts'
+import type { MapResult } from './table-options.ts'
 import type { Tree } from './tree.ts'
 
 /** What {@link onePageOf} looks at. */
@@ -16,7 +17,13 @@ export type OnePageParts = Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'pla
 /** The smallest page of a configuration, as int32 constants. */
 export class OnePage {
   readonly plan: LeafPlan
-  /** Bits that an input, and an output, address must have zero, by lane. The input window is proved by the walk cache's tag. */
+  readonly pgsize: number
+  /** What a map of one page returns. */
+  readonly mapped: MapResult
+  /**
+   * Bits that an input, and an output, address must have zero, by lane; the highest is among those of an output address. The input window is
+   * proved by the walk cache's tag.
+   */
   readonly offsetLo: number
   readonly badLo: number
   readonly badHi: number
@@ -35,13 +42,14 @@ export class OnePage {
   readonly matchValue: number
   readonly matchMaskHi: number
   readonly matchValueHi: number
-  readonly attrLo: Int32Array
-  readonly attrHi: Int32Array
-  readonly attrState: Uint8Array
+  readonly attrs: Int32Array
 
   constructor(c: OnePageParts, plan: LeafPlan) {
     const { node } = plan
     this.plan = plan
+    // `| 0`: `plan.pgsize` is a double where any format has large pages, and comparing with it costs every call
+    this.pgsize = plan.pgsize | 0
+    this.mapped = Object.freeze({ mapped: this.pgsize, error: undefined })
     this.offsetLo = plan.offsetLo
     this.badLo = plan.unfitLo | c.outputMaskLo
     this.badHi = plan.unfitHi | c.outputMaskHi
@@ -59,9 +67,7 @@ export class OnePage {
     this.matchValue = plan.matchValue
     this.matchMaskHi = plan.matchMaskHi
     this.matchValueHi = plan.matchValueHi
-    this.attrLo = plan.attrLo
-    this.attrHi = plan.attrHi
-    this.attrState = plan.attrState
+    this.attrs = plan.attrs
   }
 }
 
@@ -75,81 +81,84 @@ export function onePageOf(c: OnePageParts): OnePage | undefined {
     (plan.plain || plan.moves !== undefined) &&
     plan.simple &&
     plan.offsetHi === 0 &&
+    c.outputMaskHi < 0 &&
     c.pagesFit
   return fits ? new OnePage(c, plan) : undefined
 }
 
 /** Maps one page; false, with nothing done, when the general way must. */
-export function mapOne(t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean {
-  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint') return false
-  split(iova, paddr)
-  const lo = lanes[0]!
-  const hi = lanes[1]!
-  const pLo = lanes[2]!
-  const pHi = lanes[3]!
-  if (!isBelow64(iova, hi) || !isBelow64(paddr, pHi)) return false
-  if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0 || one.attrState[prot] !== ATTR_READY) return false
-  // a typed array takes '3' for 3
-  if (typeof prot !== 'number') return false
+export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return false
+  const iova64 = BigInt.asUintN(64, iova)
+  const paddr64 = BigInt.asUintN(64, paddr)
+  split(iova64, paddr64)
+  const four = lanes
+  const lo = four[0]!
+  const hi = four[1]!
+  const pLo = four[2]!
+  const pHi = four[3]!
+  if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0) return false
+  if ((hi < 0 ? !isUpper64(iova) : iova64 !== iova) || paddr64 !== paddr) return false
+  const attrs = one.attrs
+  const attr = prot << ATTR_WORDS_LG
+  if (attrs[(attr + ATTR_PROT) | 0] !== prot) return false
   const table = t.cached(hi, lo)
   if (table < 0) return false
   const words = t.words
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
   if ((words[at]! & one.emptyMask) !== one.emptyValue) return false
-  if (one.moves !== undefined) return writeMoved(words, at, one, one.moves, pHi, pLo, prot)
-  if (one.entryLg === 1) words[at + 1] = one.attrHi[prot]! | (pHi & one.addressHi)
-  words[at] = one.attrLo[prot]! | (pLo & one.addressLo)
+  const moves = one.moves
+  if (moves !== undefined) writeMoved(words, at, one, moves, pHi, pLo, attr)
+  else {
+    if (one.entryLg === 1) words[(at + 1) | 0] = attrs[(attr + ATTR_HI) | 0]! | (pHi & one.addressHi)
+    words[at] = attrs[attr]! | (pLo & one.addressLo)
+  }
   return true
 }
 
-function writeMoved(words: Int32Array, at: number, one: OnePage, moves: Moves, pHi: number, pLo: number, prot: number): true {
-  if (one.entryLg === 1) words[at + 1] = one.attrHi[prot]! | encodeHigh(moves, pHi)
-  words[at] = one.attrLo[prot]! | encodeLow(moves, pHi, pLo)
-  return true
+const writeMoved = (words: Int32Array, at: number, one: OnePage, moves: Moves, pHi: number, pLo: number, attr: number): void => {
+  if (one.entryLg === 1) words[(at + 1) | 0] = one.attrs[(attr + ATTR_HI) | 0]! | encodeHigh(moves, pHi)
+  words[at] = one.attrs[attr]! | encodeLow(moves, pHi, pLo)
 }
 
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
-export function unmapOne(t: Tree, one: OnePage, iova: bigint): boolean {
+export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
   if (typeof iova !== 'bigint') return false
-  splitOne(iova)
+  const iova64 = BigInt.asUintN(64, iova)
+  splitOne(iova64)
   const lo = lanes[0]!
   const hi = lanes[1]!
-  if (!isBelow64(iova, hi)) return false
-  const at = (lo & one.offsetLo) === 0 ? leafOf(t, one, hi, lo) : -1
-  if (at < 0) return false
+  if ((lo & one.offsetLo) !== 0 || (hi < 0 ? !isUpper64(iova) : iova64 !== iova)) return false
+  const table = t.cached(hi, lo)
+  if (table < 0) return false
   const words = t.words
+  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const d = words[at]!
+  if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return false
+  // With 32-bit entries the masks of the high lane are zero.
+  if ((words[(at + one.entryLg) | 0]! & one.matchMaskHi) !== one.matchValueHi) return false
   words[at] = one.emptyLo
-  if (one.entryLg === 1) words[at + 1] = one.emptyHi
+  if (one.entryLg === 1) words[(at + 1) | 0] = one.emptyHi
   return true
 }
 
 /** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
-export function translateOne(t: Tree, one: OnePage, iova: bigint): bigint | undefined {
+export const translateOne = (t: Tree, one: OnePage, iova: bigint): bigint | undefined => {
   if (typeof iova !== 'bigint') return undefined
-  splitOne(iova)
+  const iova64 = BigInt.asUintN(64, iova)
+  splitOne(iova64)
   const lo = lanes[0]!
   const hi = lanes[1]!
-  if (!isBelow64(iova, hi)) return undefined
+  if (hi < 0 ? !isUpper64(iova) : iova64 !== iova) return undefined
   const table = t.cached(hi, lo)
   if (table < 0) return undefined
   const words = t.words
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
   const d = words[at]!
   if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return undefined
-  // With 32-bit entries the masks of the high lane are zero.
-  const high = words[at + one.entryLg]!
+  const high = words[(at + one.entryLg) | 0]!
   if ((high & one.matchMaskHi) !== one.matchValueHi) return undefined
   const moves = one.moves
   if (moves !== undefined) return join(decodeHigh(moves, high, d), decodeLow(moves, d) | (lo & one.offsetLo))
   return join(high & one.addressHi, (d & one.addressLo) | (lo & one.offsetLo))
-}
-
-/** The word index of the page's entry, or -1 when the cache does not know its table or it is no such page. */
-function leafOf(t: Tree, one: OnePage, hi: number, lo: number): number {
-  const table = t.cached(hi, lo)
-  if (table < 0) return -1
-  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
-  const d = t.words[at]!
-  const same = (d & one.matchMask) === one.matchValue && (d & one.emptyMask) !== one.emptyValue
-  return same && (t.words[at + one.entryLg]! & one.matchMaskHi) === one.matchValueHi ? at : -1
 }

@@ -6,7 +6,8 @@ import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { decodeHigh, decodeLow, type Moves } from './moves.ts'
-import { BLOCKED, CACHE_ENTRIES, slotIndex, type Tree } from './tree.ts'
+import { BLOCKED, slotIndex, type Tree } from './tree.ts'
+import { CACHE_INDEX, walkCache } from './walk-cache.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
 export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
@@ -14,7 +15,10 @@ export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
 /** Translates an address in range into {@link found}; false where nothing is mapped. */
 export function lookup(t: Tree, hi: number, lo: number): boolean {
   const table = t.findTable(t.last, hi, lo)
-  if (table >= 0) return leafAddress(t, t.last, table + (slotIndex(t.last, hi, lo) << t.last.entryLg), hi, lo)
+  if (table >= 0) {
+    const at = table + (slotIndex(t.last, hi, lo) << t.last.entryLg)
+    return leafAddress(t, t.last, at, t.words[at]!, hi, lo)
+  }
   return table === BLOCKED && lookupBlock(t, hi, lo)
 }
 
@@ -23,14 +27,14 @@ function lookupBlock(t: Tree, hi: number, lo: number): boolean {
   let table = t.rootWord
   for (let node = t.root; ; ) {
     const at = table + (slotIndex(node, hi, lo) << node.entryLg)
-    if (!t.isTable(node, at) || node.child === undefined) return leafAddress(t, node, at, hi, lo)
+    if (!t.isTable(node, at) || node.child === undefined) return leafAddress(t, node, at, t.words[at]!, hi, lo)
     table = t.tableOf(node, at)
     node = node.child
   }
 }
 
-function leafAddress(t: Tree, node: HotNode, at: number, hi: number, lo: number): boolean {
-  const d = t.words[at]!
+/** Translates by the entry at `at`, whose low lane is `d`. */
+function leafAddress(t: Tree, node: HotNode, at: number, d: number, hi: number, lo: number): boolean {
   if ((d & node.emptyMask) === node.emptyValue) return false
   const leaves = node.leaves
   for (let i = 0; i < leaves.length; i++) {
@@ -88,42 +92,81 @@ export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Arra
   const outside = firstOutside(t, from)
   if (outside < iovas.length) refuse(iovas[outside] ?? NONE)
   if (from.length === 0) return 0
-  // The first one makes the walk cache, where there is to be one.
-  const first = translateInto(t, from, to, 0)
-  const plan = t.last.leaves[0]
-  if (t.cache === undefined || plan === undefined || !plan.simple || plan.keepHi !== 0) return first + translateEach(t, from, to, 2)
-  if (isPlainest(plan)) return first + translateCached(t, t.cache, plan, from, to)
-  if (plan.moves !== undefined) return first + translateMoved(t, t.cache, plan, plan.moves, from, to)
-  return first + translateEach(t, from, to, 2)
-}
-
-function translateEach(t: Tree, from: Int32Array, to: Int32Array, start: number): number {
   let hits = 0
-  for (let i = start; i < from.length; i = (i + 2) | 0) hits += translateInto(t, from, to, i)
+  const plan = t.last.leaves[0]
+  const shaped = t.spanLg > 0 && plan !== undefined && plan.simple && plan.keepHi === 0
+  const plain = shaped && isPlainest(plan)
+  for (let i = 0; i < from.length; i = (i + 2 * CHUNK) | 0) {
+    const end = Math.min(i + 2 * CHUNK, from.length)
+    let waiting: number
+    if (plain) waiting = translatePlain(t, plan, from, to, i, end)
+    else if (shaped && plan.moves !== undefined) waiting = translateMoved(t, plan, plan.moves, from, to, i, end)
+    else waiting = waitAll(i, end)
+    hits += ((end - i) >> 1) - waiting + translateWaiting(t, from, to, waiting)
+  }
   return hits
 }
 
-function translateInto(t: Tree, from: Int32Array, to: Int32Array, i: number): 0 | 1 {
-  const hit = lookup(t, from[i + 1]!, from[i]!)
-  to[i] = hit ? found.lo : -1
-  to[i + 1] = hit ? found.hi : -1
-  return hit ? 1 : 0
-}
-
-/** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translateCached} is written. */
+/** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translatePlain} is written. */
 function isPlainest(plan: LeafPlan): boolean {
   return plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0
 }
 
 /**
- * {@link lookup} written out for the commonest shape, with everything constant in locals: the walk cache's entry, the leaf, the address;
- * anything else takes the long way. The generation is read once: callers hold their ranges, so that what was valid stays valid.
+ * Addresses are taken in chunks. What the quick loops cannot do waits for the chunk's end, for two reasons: V8 keeps nothing in registers
+ * across a call, not even an array's length, so that a loop with a call in it is slower by half; and once the entries of all who wait are
+ * known, they are read one after the other, by loads that depend on nothing. A processor has dozens of these under way.
  */
-function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32Array, to: Int32Array): number {
+const CHUNK = 64
+/** Where in the batch those stand who wait. */
+const waitingAt = new Int32Array(CHUNK)
+/** The word index of each one's entry, or -1 where no table of the last node is on the way. */
+const waitingPlace = new Int32Array(CHUNK)
+/** That entry's low lane. */
+const waitingLow = new Int32Array(CHUNK)
+
+function waitAll(start: number, end: number): number {
+  let waiting = 0
+  for (let i = start; i < end; i += 2) waitingAt[waiting++] = i
+  return waiting
+}
+
+/** Translates those who wait; returns how many are mapped. */
+function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: number): number {
+  const last = t.last
+  const words = t.words
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const i = waitingAt[j]!
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const table = t.findTable(last, hi, lo)
+    waitingPlace[j] = table < 0 ? -1 : table + (slotIndex(last, hi, lo) << last.entryLg)
+  }
+  for (let j = 0; j < waiting; j = (j + 1) | 0) waitingLow[j] = words[waitingPlace[j]!]!
+  let hits = 0
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const i = waitingAt[j]!
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const at = waitingPlace[j]!
+    const hit = at < 0 ? lookup(t, hi, lo) : leafAddress(t, last, at, waitingLow[j]!, hi, lo)
+    to[i] = hit ? found.lo : -1
+    to[(i + 1) | 0] = hit ? found.hi : -1
+    if (hit) hits = (hits + 1) | 0
+  }
+  return hits
+}
+
+/**
+ * {@link lookup} written out for the commonest shape, with everything constant in locals: the walk cache's entry, the leaf, the address.
+ * The generation is read once a chunk: callers hold their ranges, so that what was valid stays valid. Returns how many wait.
+ */
+function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Array, start: number, end: number): number {
+  if (t.generation !== t.meta[GENERATION]) t.renewStamp()
   // `| 0`, since what V8 takes for a tagged value it would untag in every round.
   const words = t.words
   const spanLg = t.spanLg | 0
-  const tagMask = ~t.spanMask
+  const tagMask = t.tagMask | 0
   const shift = t.last.shift | 0
   const indexMask = t.last.indexMask | 0
   const matchMask = plan.matchMask | 0
@@ -133,59 +176,64 @@ function translateCached(t: Tree, cache: Int32Array, plan: LeafPlan, from: Int32
   const addressHi = entryLg === 1 ? plan.addressHi | 0 : 0
   const keepLo = plan.keepLo | 0
   const addressLo = plan.addressLo & ~keepLo
-  const generation = t.meta[GENERATION]! | 0
-  const spanHigh = (32 - spanLg) | 0
-  let hits = 0
-  for (let i = 2; i < from.length; i = (i + 2) | 0) {
+  const stamp = t.stamp | 0
+  const stampHigh = t.stampHigh | 0
+  const upLg = t.upLg | 0
+  const stop = end | 0
+  let waiting = 0
+  for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
-    const hi = from[i + 1]!
-    const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
-    if (cache[c] === (lo & tagMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
-      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    const hi = from[(i + 1) | 0]!
+    const c = (((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX) << 2
+    if (walkCache[c] === ((lo & tagMask) | stampHigh) && walkCache[(c + 1) | 0] === hi && walkCache[(c + 3) | 0] === stamp) {
+      const at = (walkCache[(c + 2) | 0]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
       const d = words[at]!
       if ((d & matchMask) === matchValue) {
         to[(i + 1) | 0] = words[(at + entryLg) | 0]! & addressHi
         to[i] = (d & addressLo) | (lo & keepLo)
-        hits = (hits + 1) | 0
         continue
       }
     }
-    hits += translateInto(t, from, to, i)
+    waitingAt[waiting] = i
+    waiting = (waiting + 1) | 0
   }
-  return hits
+  return waiting
 }
 
 /**
- * {@link translateCached} for leaves that need more: a test of the high lane, or for empty entries, or an address that moves. Apart, since the
+ * {@link translatePlain} for leaves that need more: a test of the high lane, or for empty entries, or an address that moves. Apart, since the
  * dozen more values that this loop keeps would cost that one its registers.
  */
-function translateMoved(t: Tree, cache: Int32Array, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array): number {
+function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array, start: number, end: number): number {
+  if (t.generation !== t.meta[GENERATION]) t.renewStamp()
   const words = t.words
   const spanLg = t.spanLg | 0
-  const tagMask = ~t.spanMask
+  const tagMask = t.tagMask | 0
   const { shift, indexMask, entryLg, emptyMask, emptyValue } = t.last
   const { matchMask, matchValue, matchMaskHi, matchValueHi, keepLo } = plan
-  const generation = t.meta[GENERATION]! | 0
-  const spanHigh = (32 - spanLg) | 0
-  let hits = 0
-  for (let i = 2; i < from.length; i = (i + 2) | 0) {
+  const stamp = t.stamp | 0
+  const stampHigh = t.stampHigh | 0
+  const upLg = t.upLg | 0
+  const stop = end | 0
+  let waiting = 0
+  for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
-    const c = (((lo >>> spanLg) | (hi << spanHigh)) & (CACHE_ENTRIES - 1)) << 2
-    if (cache[c] === (lo & tagMask) && cache[c + 1] === hi && cache[c + 3] === generation) {
-      const at = (cache[c + 2]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    const c = (((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX) << 2
+    if (walkCache[c] === ((lo & tagMask) | stampHigh) && walkCache[(c + 1) | 0] === hi && walkCache[(c + 3) | 0] === stamp) {
+      const at = (walkCache[(c + 2) | 0]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
       const d = words[at]!
       const high = words[(at + entryLg) | 0]!
       if ((d & matchMask) === matchValue && (high & matchMaskHi) === matchValueHi && (d & emptyMask) !== emptyValue) {
         to[(i + 1) | 0] = decodeHigh(moves, high, d)
         to[i] = decodeLow(moves, d) | (lo & keepLo)
-        hits = (hits + 1) | 0
         continue
       }
     }
-    hits += translateInto(t, from, to, i)
+    waitingAt[waiting] = i
+    waiting = (waiting + 1) | 0
   }
-  return hits
+  return waiting
 }
 
 /** The index of the first address that is not in the input window, or their number. */

@@ -6,15 +6,13 @@ import type { TlbFlushOps } from './flush.ts'
 import { type HotNode, tableRaw } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo } from './lanes.ts'
-import { ROOT_NODE_MASK, STATE_ROOT, TableMemory } from './table-memory.ts'
+import { LIVE, ROOT_NODE_MASK, STATE_ROOT, STATE_STATUS, TableMemory } from './table-memory.ts'
+import { CACHE_INDEX, newStamp, TAG_SPARE_BITS, walkCache } from './walk-cache.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
 export const EMPTY = -1
 export const BLOCKED = -2
 export const NO_MEMORY = -3
-
-/** Entries of the walk cache, four words each: the table's first address (two lanes), its word index, the generation it was seen in. */
-export const CACHE_ENTRIES = 1024
 
 export class Tree extends TableMemory {
   /** The root's node and word index. They change where the root may grow: see {@link Tree.refresh}. */
@@ -26,8 +24,13 @@ export class Tree extends TableMemory {
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
   readonly spanMask: number
-  /** The walk cache, made on first use: see {@link Tree.cached}. */
-  cache: Int32Array | undefined = undefined
+  /** What an address' low lane keeps in a tag; and what brings the high lane beside the span. */
+  readonly tagMask: number
+  readonly upLg: number
+  /** The stamp of this table's entries in the walk cache, and the generation for which it holds. */
+  stamp = 0
+  stampHigh = 0
+  generation = 0
 
   constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     super(pool, compiled, state, owner, tlb)
@@ -37,9 +40,12 @@ export class Tree extends TableMemory {
     this.last = compiled.last
     const spanLg = compiled.last.shift + compiled.last.node.bits
     // A tag must prove that an address is in the input window, and fit into a lane.
-    const cacheable = compiled.chain.length > 1 && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
+    const cacheable = compiled.chain.length > 1 && spanLg >= TAG_SPARE_BITS && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
     this.spanLg = cacheable ? spanLg | 0 : 0
     this.spanMask = (2 ** this.spanLg - 1) | 0
+    this.tagMask = ~this.spanMask
+    this.upLg = (32 - this.spanLg) | 0
+    this.renewStamp()
     this.refresh()
   }
 
@@ -137,27 +143,40 @@ export class Tree extends TableMemory {
     return table
   }
 
-  /** The cached table of the last node for the address, or EMPTY. A tag holds all address bits above the table's span: it proves the range. */
+  /**
+   * The cached table of the last node for the address, or EMPTY. A tag holds all address bits above the table's span: it proves the range.
+   * Stamps lie far apart: the tables of several trees at the same addresses do not meet in the same entries.
+   */
   cached(hi: number, lo: number): number {
-    const cache = this.cache
-    if (cache === undefined) return EMPTY
-    const i = this.#cacheIndex(hi, lo)
-    const hit = cache[i] === (lo & ~this.spanMask) && cache[i + 1] === hi && cache[i + 3] === this.meta[GENERATION]
-    return hit ? cache[i + 2]! : EMPTY
+    if (this.generation !== this.meta[GENERATION]) return this.#renewed()
+    const cache = walkCache
+    const stamp = this.stamp
+    const i = (((lo >>> this.spanLg) ^ (hi << this.upLg) ^ stamp) & CACHE_INDEX) << 2
+    const known = cache[i] === ((lo & this.tagMask) | this.stampHigh) && cache[(i + 1) | 0] === hi && cache[(i + 3) | 0] === stamp
+    return known ? cache[(i + 2) | 0]! : EMPTY
   }
 
+  /** Enters the table of an address that {@link Tree.cached} did not know, under the generation of that question. */
   remember(hi: number, lo: number, table: number): void {
     if (this.spanLg === 0) return
-    const cache = (this.cache ??= emptyCache())
-    const i = this.#cacheIndex(hi, lo)
-    cache[i] = lo & ~this.spanMask
-    cache[i + 1] = hi
-    cache[i + 2] = table
-    cache[i + 3] = this.meta[GENERATION]!
+    const i = (((lo >>> this.spanLg) ^ (hi << this.upLg) ^ this.stamp) & CACHE_INDEX) << 2
+    walkCache[i] = (lo & this.tagMask) | this.stampHigh
+    walkCache[i + 1] = hi
+    walkCache[i + 2] = table
+    walkCache[i + 3] = this.stamp
   }
 
-  #cacheIndex(hi: number, lo: number): number {
-    return (((lo >>> this.spanLg) | (hi << (32 - this.spanLg))) & (CACHE_ENTRIES - 1)) << 2
+  /** Nothing is known of a new generation. A table that is freed has one: it renews no stamp, since all calls that come here find that out. */
+  #renewed(): number {
+    if (this.state[STATE_STATUS] === LIVE) this.renewStamp()
+    return EMPTY
+  }
+
+  renewStamp(): void {
+    const { low, high } = newStamp()
+    this.generation = this.meta[GENERATION]!
+    this.stamp = low
+    this.stampHigh = high
   }
 
   /** Makes the child table of the empty entry at `at` and installs it. */
@@ -239,9 +258,4 @@ export function slotIndex(node: HotNode, hi: number, lo: number): number {
   const shift = node.shift
   if (shift >= 32) return (hi >>> (shift - 32)) & node.indexMask
   return ((lo >>> shift) | ((hi << 1) << (31 - shift))) & node.indexMask
-}
-
-/** No address has the tag of an unused entry: its low bits are set. */
-function emptyCache(): Int32Array {
-  return new Int32Array(CACHE_ENTRIES * 4).fill(1)
 }
