@@ -6,35 +6,49 @@
  */
 import type { LanePieces } from './lane-pieces.ts'
 
-/** Rotations to the left and masks, from address to descriptor and, `own` masks, from descriptor to address. Offset bits are in no mask. */
+/**
+ * Rotations to the left and masks: from address to descriptor and, `back` and `own`, from descriptor to address. Offset bits are in no mask.
+ */
 export class Moves {
   readonly low: number
   readonly lowMask: number
+  readonly backLow: number
   readonly ownLow: number
   readonly first: number
   readonly firstMask: number
+  readonly backFirst: number
   readonly ownFirst: number
   readonly second: number
   readonly secondMask: number
+  readonly backSecond: number
   readonly ownSecond: number
   readonly high: number
   readonly highMask: number
+  readonly backHigh: number
   readonly ownHigh: number
 
   constructor(low: Move, first: Move, second: Move, high: Move) {
     this.low = low.rotate
     this.lowMask = low.mask
-    this.ownLow = rotate(low.mask, 32 - low.rotate)
+    this.backLow = back(low)
+    this.ownLow = rotate(low.mask, this.backLow)
     this.first = first.rotate
     this.firstMask = first.mask
-    this.ownFirst = rotate(first.mask, 32 - first.rotate)
+    this.backFirst = back(first)
+    this.ownFirst = rotate(first.mask, this.backFirst)
     this.second = second.rotate
     this.secondMask = second.mask
-    this.ownSecond = rotate(second.mask, 32 - second.rotate)
+    this.backSecond = back(second)
+    this.ownSecond = rotate(second.mask, this.backSecond)
     this.high = high.rotate
     this.highMask = high.mask
-    this.ownHigh = rotate(high.mask, 32 - high.rotate)
+    this.backHigh = back(high)
+    this.ownHigh = rotate(high.mask, this.backHigh)
   }
+}
+
+function back({ rotate: by }: Move): number {
+  return (32 - by) & 31
 }
 
 interface Move {
@@ -45,7 +59,7 @@ interface Move {
 const NOTHING: Move = { rotate: 0, mask: 0 }
 
 /** V8 makes one instruction of it. */
-const rotate = (lane: number, bits: number): number => {
+export const rotate = (lane: number, bits: number): number => {
   return (lane << bits) | (lane >>> (32 - bits))
 }
 
@@ -82,9 +96,9 @@ export const encodeHigh = (m: Moves, hi: number): number => {
 
 /** The lanes of a descriptor's address. */
 export const decodeLow = (m: Moves, d: number): number => {
-  return rotate(d, 32 - m.low) & m.ownLow
+  return rotate(d, m.backLow) & m.ownLow
 }
 
 export const decodeHigh = (m: Moves, high: number, d: number): number => {
-  return (rotate(high, 32 - m.high) & m.ownHigh) | (rotate(d, 32 - m.first) & m.ownFirst) | (rotate(d, 32 - m.second) & m.ownSecond)
+  return (rotate(high, m.backHigh) & m.ownHigh) | (rotate(d, m.backFirst) & m.ownFirst) | (rotate(d, m.backSecond) & m.ownSecond)
 }

@@ -107,8 +107,7 @@ export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
   const words = t.words
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
   if ((words[at]! & one.emptyMask) !== one.emptyValue) return false
-  const moves = one.moves
-  if (moves !== undefined) writeMoved(words, at, one, moves, pHi, pLo, attr)
+  if (one.moves !== undefined) writeMoved(words, at, one, one.moves, attr)
   else {
     if (one.entryLg === 1) words[(at + 1) | 0] = attrs[(attr + ATTR_HI) | 0]! | (pHi & one.addressHi)
     words[at] = attrs[attr]! | (pLo & one.addressLo)
@@ -116,9 +115,13 @@ export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
   return true
 }
 
-const writeMoved = (words: Int32Array, at: number, one: OnePage, moves: Moves, pHi: number, pLo: number, attr: number): void => {
-  if (one.entryLg === 1) words[(at + 1) | 0] = one.attrs[(attr + ATTR_HI) | 0]! | encodeHigh(moves, pHi)
-  words[at] = one.attrs[attr]! | encodeLow(moves, pHi, pLo)
+/** The output address is in the lanes. */
+const writeMoved = (words: Int32Array, at: number, one: OnePage, moves: Moves, attr: number): void => {
+  const pLo = lanes[2]!
+  const pHi = lanes[3]!
+  const attrs = one.attrs
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[(attr + ATTR_HI) | 0]! | encodeHigh(moves, pHi)
+  words[at] = attrs[attr]! | encodeLow(moves, pHi, pLo)
 }
 
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */

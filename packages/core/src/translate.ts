@@ -5,9 +5,9 @@ import { decode, entrySpan } from './decode.ts'
 import type { HotNode } from './hot-node.ts'
 import { lanes, split } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
-import { decodeHigh, decodeLow, type Moves } from './moves.ts'
+import { type Moves, rotate } from './moves.ts'
 import { BLOCKED, slotIndex, type Tree } from './tree.ts'
-import { CACHE_INDEX, walkCache } from './walk-cache.ts'
+import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from './walk-cache.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
 export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
@@ -184,9 +184,10 @@ function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
   for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
-    const c = (((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX) << 2
-    if (walkCache[c] === ((lo & tagMask) | stampHigh) && walkCache[(c + 1) | 0] === hi && walkCache[(c + 3) | 0] === stamp) {
-      const at = (walkCache[(c + 2) | 0]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    const c = ((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX
+    const known = ((cacheStamp[c]! ^ stamp) | (cacheTagHi[c]! ^ hi) | (cacheTagLo[c]! ^ ((lo & tagMask) | stampHigh))) === 0
+    const at = (cacheTable[c]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    if (known) {
       const d = words[at]!
       if ((d & matchMask) === matchValue) {
         to[(i + 1) | 0] = words[(at + entryLg) | 0]! & addressHi
@@ -211,6 +212,7 @@ function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array,
   const tagMask = t.tagMask | 0
   const { shift, indexMask, entryLg, emptyMask, emptyValue } = t.last
   const { matchMask, matchValue, matchMaskHi, matchValueHi, keepLo } = plan
+  const { backLow, ownLow, backFirst, ownFirst, backSecond, ownSecond, backHigh, ownHigh } = moves
   const stamp = t.stamp | 0
   const stampHigh = t.stampHigh | 0
   const upLg = t.upLg | 0
@@ -219,14 +221,16 @@ function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array,
   for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
-    const c = (((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX) << 2
-    if (walkCache[c] === ((lo & tagMask) | stampHigh) && walkCache[(c + 1) | 0] === hi && walkCache[(c + 3) | 0] === stamp) {
-      const at = (walkCache[(c + 2) | 0]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    const c = ((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX
+    const known = ((cacheStamp[c]! ^ stamp) | (cacheTagHi[c]! ^ hi) | (cacheTagLo[c]! ^ ((lo & tagMask) | stampHigh))) === 0
+    const at = (cacheTable[c]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    if (known) {
       const d = words[at]!
       const high = words[(at + entryLg) | 0]!
-      if ((d & matchMask) === matchValue && (high & matchMaskHi) === matchValueHi && (d & emptyMask) !== emptyValue) {
-        to[(i + 1) | 0] = decodeHigh(moves, high, d)
-        to[i] = decodeLow(moves, d) | (lo & keepLo)
+      const other = ((d & matchMask) ^ matchValue) | ((high & matchMaskHi) ^ matchValueHi)
+      if (other === 0 && (d & emptyMask) !== emptyValue) {
+        to[(i + 1) | 0] = (rotate(high, backHigh) & ownHigh) | (rotate(d, backFirst) & ownFirst) | (rotate(d, backSecond) & ownSecond)
+        to[i] = (rotate(d, backLow) & ownLow) | (lo & keepLo)
         continue
       }
     }
@@ -239,10 +243,14 @@ function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array,
 /** The index of the first address that is not in the input window, or their number. */
 function firstOutside(t: Tree, from: Int32Array): number {
   const { inputMaskHi, inputMaskLo, inputHi, inputLo } = t.compiled
-  for (let i = 0; i < from.length; i = (i + 2) | 0) {
-    const hi = from[(i + 1) | 0]!
-    const lo = from[i]!
-    if ((((hi & inputMaskHi) ^ inputHi) | ((lo & inputMaskLo) ^ inputLo)) !== 0 && !inWindow(t.compiled, hi, lo)) return i >> 1
+  const length = from.length | 0
+  const bulk = (length - 4) | 0
+  let i = 0
+  // two at a time, as long as all are in the window that begins lowest
+  for (; i <= bulk; i = (i + 4) | 0) {
+    const high = ((from[(i + 1) | 0]! & inputMaskHi) ^ inputHi) | ((from[(i + 3) | 0]! & inputMaskHi) ^ inputHi)
+    if ((((from[i]! & inputMaskLo) ^ inputLo) | ((from[(i + 2) | 0]! & inputMaskLo) ^ inputLo) | high) !== 0) break
   }
-  return from.length >> 1
+  for (; i < length; i = (i + 2) | 0) if (!inWindow(t.compiled, from[(i + 1) | 0]!, from[i]!)) break
+  return i >> 1
 }

@@ -7,7 +7,7 @@ import { type HotNode, tableRaw } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo } from './lanes.ts'
 import { LIVE, ROOT_NODE_MASK, STATE_ROOT, STATE_STATUS, TableMemory } from './table-memory.ts'
-import { CACHE_INDEX, newStamp, TAG_SPARE_BITS, walkCache } from './walk-cache.ts'
+import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo, newStamp, TAG_SPARE_BITS } from './walk-cache.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
 export const EMPTY = -1
@@ -149,21 +149,20 @@ export class Tree extends TableMemory {
    */
   cached(hi: number, lo: number): number {
     if (this.generation !== this.meta[GENERATION]) return this.#renewed()
-    const cache = walkCache
     const stamp = this.stamp
-    const i = (((lo >>> this.spanLg) ^ (hi << this.upLg) ^ stamp) & CACHE_INDEX) << 2
-    const known = cache[i] === ((lo & this.tagMask) | this.stampHigh) && cache[(i + 1) | 0] === hi && cache[(i + 3) | 0] === stamp
-    return known ? cache[(i + 2) | 0]! : EMPTY
+    const i = ((lo >>> this.spanLg) ^ (hi << this.upLg) ^ stamp) & CACHE_INDEX
+    const known = cacheStamp[i] === stamp && cacheTagHi[i] === hi && cacheTagLo[i] === ((lo & this.tagMask) | this.stampHigh)
+    return known ? cacheTable[i]! : EMPTY
   }
 
   /** Enters the table of an address that {@link Tree.cached} did not know, under the generation of that question. */
   remember(hi: number, lo: number, table: number): void {
     if (this.spanLg === 0) return
-    const i = (((lo >>> this.spanLg) ^ (hi << this.upLg) ^ this.stamp) & CACHE_INDEX) << 2
-    walkCache[i] = (lo & this.tagMask) | this.stampHigh
-    walkCache[i + 1] = hi
-    walkCache[i + 2] = table
-    walkCache[i + 3] = this.stamp
+    const i = ((lo >>> this.spanLg) ^ (hi << this.upLg) ^ this.stamp) & CACHE_INDEX
+    cacheTagLo[i] = (lo & this.tagMask) | this.stampHigh
+    cacheTagHi[i] = hi
+    cacheStamp[i] = this.stamp
+    cacheTable[i] = table
   }
 
   /** Nothing is known of a new generation. A table that is freed has one: it renews no stamp, since all calls that come here find that out. */

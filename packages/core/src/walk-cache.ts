@@ -1,13 +1,19 @@
 /**
- * The walk cache: which table of the last node translates an address. One direct-mapped array serves all tables of a thread. It is a
- * constant of this module, so that V8 has its place and length in the code, and checks neither: an array of each table's own costs every look-up
- * a dozen instructions more. An idle table takes nothing of it.
+ * The walk cache: which table of the last node translates an address. One direct-mapped cache serves all tables of a thread. Its arrays
+ * are constants of this module, so that V8 has their places and lengths in the code, and checks neither: arrays of each table's own cost every
+ * look-up a dozen instructions more. An idle table takes nothing of it.
  */
 
-/** A mask: one less than the entries. */
+const ENTRIES = 4096
 export const CACHE_INDEX = 4095
-/** Entries of four words: the table's first address (two lanes, with the stamp's high bits below), its word index, the stamp's low bits. */
-export const walkCache: Int32Array = new Int32Array(16_384)
+/**
+ * An entry: the table's first address (two lanes, with the stamp's high bits below), the stamp's low bits, the table's word index. They stand in
+ * an array each, so that one check of the index serves all.
+ */
+export const cacheTagLo: Int32Array = new Int32Array(ENTRIES)
+export const cacheTagHi: Int32Array = new Int32Array(ENTRIES)
+export const cacheStamp: Int32Array = new Int32Array(ENTRIES)
+export const cacheTable: Int32Array = new Int32Array(ENTRIES)
 
 /** Bits of an address that the tag of a table has zero at least, and that hold the stamp's high bits. */
 export const TAG_SPARE_BITS = 20
