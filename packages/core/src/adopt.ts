@@ -94,7 +94,7 @@ class Survey {
   #visit(node: HotNode, table: number): void {
     const t = this.#t
     this.#enter(node, table)
-    const slots = 2 ** node.node.bits
+    const slots = node.indexMask + 1
     for (let i = t.emptyPrefix(node, table, slots); i < slots; i++) {
       const at = table + (i << node.entryLg)
       const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))

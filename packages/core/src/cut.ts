@@ -66,7 +66,7 @@ class PartMaker {
       const plan = this.#largest(node, iova, bytes - done)
       const part = plan === undefined ? this.#table(node, iova) : { iova, plan, slots: plan.slots, parts: [], ptr: 0 as PtPtr }
       parts.push(part)
-      done += part.slots * 2 ** node.shift
+      done += part.slots * node.slotBytes
     }
     return parts
   }
@@ -92,7 +92,7 @@ class PartMaker {
           value: this.#cut,
         },
       )
-    const parts = this.partsOf(child, iova, 2 ** node.shift)
+    const parts = this.partsOf(child, iova, node.slotBytes)
     const ptr = t.alloc(child)
     if (ptr === undefined)
       throw new IoPgtableError(

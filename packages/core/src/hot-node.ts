@@ -34,7 +34,11 @@ export class HotNode {
   readonly tableLo: number
   readonly tableHi: number
   readonly tablePieces: LanePieces
+  readonly parent: HotNode | undefined
   readonly child: HotNode | undefined
+  /** Bytes of a table, and bytes that one entry translates. */
+  readonly tableBytes: number
+  readonly slotBytes: number
   /** Sizes that this node translates, those that we write. */
   readonly leaves: LeafPlan[]
   /** A run ends where the slot number ANDed with this is zero. */
@@ -43,8 +47,17 @@ export class HotNode {
   readonly beyondLo: number
   readonly beyondHi: number
 
-  constructor(geometry: Geometry, node: LevelNode, policy: Policy, tableBits: (node: LevelNode, kind: TableKind) => bigint) {
+  constructor(
+    geometry: Geometry,
+    node: LevelNode,
+    policy: Policy,
+    tableBits: (node: LevelNode, kind: TableKind) => bigint,
+    parent?: HotNode,
+  ) {
     this.node = node
+    this.parent = parent
+    this.tableBytes = node.tableBytes | 0
+    this.slotBytes = 2 ** node.shift
     // `| 0`: a number that was computed as a double (Math.log2, **) would make the field one, for all formats.
     this.shift = node.shift | 0
     this.runMask = (Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1) | 0
@@ -78,7 +91,7 @@ export class HotNode {
     this.child =
       child === undefined
         ? undefined
-        : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits)
+        : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits, this)
     this.leaves = leafSizes(node).map(({ kind, size }) => new LeafPlan(this, kind, size))
   }
 }

@@ -98,11 +98,11 @@ function leafIn(t: Tree, node: HotNode, at: number, index: number, iova: bigint)
   const before = index & (slots - 1)
   const first = at - (before << node.entryLg)
   const head = before === 0 ? entry : decode(t.compiled.geometry, node.node, t.rawAt(node, first))
-  if (head.type === 'leaf' && index - before + slots <= 2 ** node.node.bits && agree(t, node, first, head)) {
+  if (head.type === 'leaf' && index - before + slots <= node.indexMask + 1 && agree(t, node, first, head)) {
     const start = iova - BigInt(before) * (1n << BigInt(node.shift))
     return { node, at: first, slots, iova: start, paddr: addressOf(node, head, start), size: pgsize, entry: head }
   }
-  return { node, at, slots: 1, iova, paddr: addressOf(node, entry, iova), size: 2 ** node.shift, entry }
+  return { node, at, slots: 1, iova, paddr: addressOf(node, entry, iova), size: node.slotBytes, entry }
 }
 
 /** What an entry translates the first address of its slot to: an entry of a repeated mapping points to the mapping's start. */

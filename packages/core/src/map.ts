@@ -6,8 +6,8 @@ import type { HotNode } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
 import { ATTR_HI, ATTR_LO, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
-import { detachTable, rangeGather, removeTable } from './prune.ts'
-import { NO_MEMORY, slotIndex, type Tree } from './tree.ts'
+import { detachAt, rangeGather, removeTable } from './prune.ts'
+import { EMPTY, NO_MEMORY, slotIndex, type Tree } from './tree.ts'
 
 /**
  * Maps `count` pages of the plan's size. Addresses are lanes, aligned and in range.
@@ -33,18 +33,21 @@ export function mapRun(
   let left = count
   t.mapStop = ''
   for (;;) {
-    const table = t.tableFor(node, hi, lo)
+    const index = slotIndex(node, hi, lo)
+    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
+    if (left < n) n = left
+    const slots = n << plan.slotsLg
+    const filled = slots > node.indexMask ? mapTable(t, plan, hi, lo, pHi, pLo, n, prot) : EMPTY
+    const table = filled === EMPTY ? t.tableFor(node, hi, lo) : filled
     if (table < 0) {
       t.mapStop = table === NO_MEMORY ? 'ENOMEM' : 'EEXIST'
       return count - left
     }
-    const index = slotIndex(node, hi, lo)
-    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
-    if (left < n) n = left
     const at = (table + (index << node.entryLg)) | 0
-    const slots = n << plan.slotsLg
     let free = n
-    if (t.kernel === undefined || !mapWhole(t, t.kernel, plan, at, n, pHi, pLo, prot)) {
+    if (filled !== EMPTY) {
+      // mapTable has done it
+    } else if (t.kernel === undefined || !mapWhole(t, t.kernel, plan, at, n, pHi, pLo, prot)) {
       if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
         free = clearWay(t, plan, at, n, join(hi, lo))
       if (slots === 1 && free === 1) writeOne(t, plan, at, pHi, pLo, prot)
@@ -62,6 +65,29 @@ export function mapRun(
     pHi = advanceHi(pHi, pLo, bytes)
     pLo = advanceLo(pLo, bytes)
   }
+}
+
+/**
+ * Maps the pages of a whole table where there is none yet: it is filled before it is linked, and need not be cleared or looked at.
+ * @returns its word index; EMPTY, and nothing is done, where there is a table, where its memory is synced or shared, or what else the general way
+ * must find out; NO_MEMORY
+ */
+function mapTable(t: Tree, plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, n: number, prot: number): number {
+  const node = plan.node
+  const parent = node.parent
+  if (parent === undefined || t.root.shift <= node.shift || t.pool.sync !== undefined || t.pool.shared) return EMPTY
+  if (node === t.last && t.cached(hi, lo) >= 0) return EMPTY
+  const above = t.tableFor(parent, hi, lo)
+  if (above < 0) return above === NO_MEMORY ? NO_MEMORY : EMPTY
+  const at = (above + (slotIndex(parent, hi, lo) << parent.entryLg)) | 0
+  if ((t.words[at]! & parent.emptyMask) !== parent.emptyValue) return EMPTY
+  const made = t.allocBare(node)
+  if (made === undefined) return NO_MEMORY
+  const table = made >>> 2
+  writeRun(t, plan, table, n, pHi, pLo, prot)
+  t.link(parent, at, made)
+  if (node === t.last) t.remember(hi, lo, table)
+  return table
 }
 
 /**
@@ -173,7 +199,7 @@ function replaceTables(t: Tree, plan: LeafPlan, at: number, from: number, slots:
     const word = at + (slot << plan.node.entryLg)
     if (!t.isTable(plan.node, word)) continue
     const slotIova = iova + BigInt(slot) * BigInt(plan.slotBytes)
-    if (t.compiled.policy.flushOrder === 'range') detachTable(t, plan.node, word, slotIova, rangeGather(t, undefined))
+    if (t.compiled.policy.flushOrder === 'range') detachAt(t, plan.node, word, slotIova, rangeGather(t, undefined))
     else removeTable(t, plan.node, word, slotIova, undefined)
   }
 }

@@ -1,8 +1,10 @@
 /** Taking tables out of a tree: clear, sync, flush, free, in the order that the format's policy and the driver's callbacks need. */
 
+import type { PtPtr } from '@io-pgtable/pt-allocator'
 import { AdoptedMemory } from './adopted-memory.ts'
 import { IotlbGather } from './gather.ts'
 import type { HotNode } from './hot-node.ts'
+import { lanes, splitOne } from './lanes.ts'
 import { rootAlloc } from './table-memory.ts'
 import type { Tree } from './tree.ts'
 import { inputRanges } from './walk.ts'
@@ -18,7 +20,7 @@ export function removeTable(t: Tree, node: HotNode, at: number, iova: bigint, ga
   const unlink = (): void => {
     t.pool.bumpGeneration()
     t.clear(node, at, 1)
-    t.call(() => t.tlb.flushWalk(iova, 2 ** node.shift, t.compiled.granule))
+    t.call(() => t.tlb.flushWalk(iova, node.slotBytes, t.compiled.granule))
   }
   if (gather !== undefined) {
     t.forEachTable(child, table, (ptr) => gather.defer(ptr))
@@ -37,18 +39,28 @@ export function removeTable(t: Tree, node: HotNode, at: number, iova: bigint, ga
 }
 
 /** Takes an emptied, or replaced, table out of the tree for a flush order of `range`: its memory waits in the gather. */
-export function detachTable(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
+export function detachTable(t: Tree, node: HotNode, at: number, hi: number, lo: number, gather: IotlbGather): void {
   const child = node.child
   if (child === undefined) throw new Error(`node ${node.node.id} has no tables`)
   // in steps of the smallest page: below the table there may be others, which a driver that steps by the granule must reach as well
-  const { chain, granule } = t.compiled
-  gather.addRange(iova, granule, 2 ** node.shift / granule)
-  t.forEachTable(child, t.tableOf(node, at), (ptr, made) => {
-    gather.defer(ptr)
-    gather.tableLevels |= 1 << (chain[chain.indexOf(made) - 1] ?? node).node.level
-  })
+  const { granule } = t.compiled
+  gather.note(hi, lo, granule, node.slotBytes / granule)
+  const table = t.tableOf(node, at)
+  gather.tableLevels |= 1 << node.node.level
+  if (child.child === undefined) gather.defer((table * 4) as PtPtr)
+  else
+    t.forEachTable(child, table, (ptr, made) => {
+      gather.defer(ptr)
+      gather.tableLevels |= 1 << (made.parent ?? node).node.level
+    })
   t.pool.bumpGeneration()
   t.clear(node, at, 1)
+}
+
+/** {@link detachTable} for an address that is a bigint. */
+export function detachAt(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
+  splitOne(iova)
+  detachTable(t, node, at, lanes[1]!, lanes[0]!, gather)
 }
 
 /** The gather of a call whose flush order is `range`: the caller's, or one that ends with the call. */
@@ -113,7 +125,7 @@ export function unlinkOwn(t: Tree): void {
   const visit = (node: HotNode, table: number): void => {
     const { child } = node
     if (child === undefined) return
-    for (let at = table; at < table + ((2 ** node.node.bits) << node.entryLg); at += 1 << node.entryLg) {
+    for (let at = table; at < table + ((node.indexMask + 1) << node.entryLg); at += 1 << node.entryLg) {
       if (!t.isTable(node, at)) continue
       const below = t.tableOf(node, at)
       if (foreign.has(below * 4) || !foreign.has(table * 4)) {

@@ -2,7 +2,7 @@
  * The memory that the tables of one IoPageTable are in: its entries as words, its allocation and accounting, the hook that a walker's
  * memory is told by, and the driver's callbacks around it.
  */
-import type { PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { AllocOptions, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
 import { kernelOf, type RunKernel } from './accelerator.ts'
 import type { TableList, TablePool } from './adopted-memory.ts'
 import type { Compiled } from './compile.ts'
@@ -45,6 +45,8 @@ export class TableMemory {
   readonly state: Int32Array
   readonly owner: number
   readonly tlb: TlbFlushOps
+  readonly #zeroed: AllocOptions
+  readonly #bare: AllocOptions
   /** A callback of the driver is running. */
   inCallback = false
   /** Tables whose flush failed: they stay allocated until the table is freed. */
@@ -70,6 +72,9 @@ export class TableMemory {
     this.state = state
     this.owner = owner
     this.tlb = tlb
+    const { tablesBelow: below } = compiled.geometry
+    this.#zeroed = { owner, ...(below !== undefined && { below }) }
+    this.#bare = { ...this.#zeroed, zero: false }
   }
 
   /** The word index of the table that the entry at `at` points to. The pool is at most 4 GiB: the low lane of the address tells. */
@@ -133,15 +138,12 @@ export class TableMemory {
 
   /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
   alloc(node: HotNode): PtPtr | undefined {
-    const bytes = node.node.tableBytes
-    const below = this.compiled.geometry.tablesBelow
-    const ptr = this.#tryAlloc(bytes, below)
+    const ptr = this.#tryAlloc(node, this.#zeroed)
     if (ptr === undefined) return undefined
-    this.account(bytes)
     const at = ptr >>> 2
     try {
-      if (node.node.empty !== 0n) this.clear(node, at, (bytes / 4) >> node.entryLg)
-      else if (this.pool.sync !== undefined) this.synced(at, bytes / 4)
+      if ((node.emptyLo | node.emptyHi) !== 0) this.clear(node, at, (node.indexMask + 1) | 0)
+      else if (this.pool.sync !== undefined) this.synced(at, node.tableBytes / 4)
     } catch (error) {
       this.discard(node, ptr)
       throw error
@@ -149,12 +151,19 @@ export class TableMemory {
     return ptr
   }
 
+  /** A table whose entries are anything, for a caller that writes all of them before it links it; or undefined. */
+  allocBare(node: HotNode): PtPtr | undefined {
+    return this.#tryAlloc(node, this.#bare)
+  }
+
   /** The allocator may call its `onPressure` hook: changing this table from there is refused. */
-  #tryAlloc(bytes: number, below: bigint | undefined): PtPtr | undefined {
+  #tryAlloc(node: HotNode, options: AllocOptions): PtPtr | undefined {
     const outer = this.inCallback
     this.inCallback = true
     try {
-      return this.pool.alloc(bytes, below === undefined ? { owner: this.owner } : { owner: this.owner, below })
+      const ptr = this.pool.alloc(node.tableBytes, options)
+      this.account(node.tableBytes)
+      return ptr
     } catch (error) {
       if (!(error instanceof IoPgtableError) || error.code !== 'ENOMEM') throw error
       this.allocError = error
@@ -166,7 +175,7 @@ export class TableMemory {
 
   /** Gives back a table that never came into the tree. */
   discard(node: HotNode, made: PtPtr): void {
-    this.account(-node.node.tableBytes)
+    this.account(-node.tableBytes)
     this.pool.free(made)
   }
 

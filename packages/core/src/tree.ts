@@ -183,12 +183,17 @@ export class Tree extends TableMemory {
     if (this.pool.shared) return this.#installShared(node, child, at)
     const made = this.alloc(child)
     if (made === undefined) return NO_MEMORY
+    this.link(node, at, made)
+    if (this.pool.sync !== undefined) this.synced(at, 1 << node.entryLg)
+    return made >>> 2
+  }
+
+  /** Makes the empty entry at `at` lead to a table, in memory that no other thread has. */
+  link(node: HotNode, at: number, made: PtPtr): void {
     const hi = advanceHi(this.baseHi, this.baseLo, made)
     const lo = advanceLo(this.baseLo, made)
     if (node.entryLg === 1) this.words[at + 1] = node.tableHi | encodeLane(node.tablePieces, 1, hi, lo)
     this.words[at] = node.tableLo | encodeLane(node.tablePieces, 0, hi, lo)
-    if (this.pool.sync !== undefined) this.synced(at, 1 << node.entryLg)
-    return made >>> 2
   }
 
   /** The same by an exchange: another worker that was first wins. */
@@ -213,7 +218,7 @@ export class Tree extends TableMemory {
 
   /** Whether any entry of the table, or of the tables below it, translates (or is not a table of ours). */
   hasLeaves(node: HotNode, table: number): boolean {
-    const n = 2 ** node.node.bits
+    const n = (node.indexMask + 1) | 0
     for (let i = this.emptyPrefix(node, table, n); i < n; i++) {
       const at = table + (i << node.entryLg)
       if ((this.words[at]! & node.emptyMask) === node.emptyValue) continue

@@ -2,7 +2,7 @@
 import type { IotlbGather } from './gather.ts'
 import type { HotNode } from './hot-node.ts'
 import { type AddressRange, slotsOf, windowsOf } from './leaf-range.ts'
-import { detachTable, rangeGather, removeTable } from './prune.ts'
+import { detachAt, rangeGather, removeTable } from './prune.ts'
 import type { Tree } from './tree.ts'
 import { inputRanges } from './walk.ts'
 
@@ -50,7 +50,7 @@ function covers({ t, range }: Trim, first: bigint, last: bigint): boolean {
 function take({ t, gather }: Trim, node: HotNode, at: number, iova: bigint): number {
   let bytes = 0
   if (node.child !== undefined) t.forEachTable(node.child, t.tableOf(node, at), (_, { node: { tableBytes } }) => void (bytes += tableBytes))
-  if (t.compiled.policy.flushOrder === 'range') detachTable(t, node, at, iova, rangeGather(t, gather))
+  if (t.compiled.policy.flushOrder === 'range') detachAt(t, node, at, iova, rangeGather(t, gather))
   else removeTable(t, node, at, iova, gather)
   return bytes
 }

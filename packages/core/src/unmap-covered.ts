@@ -41,8 +41,8 @@ export function noteRange(t: Tree, gather: IotlbGather | undefined, iova: bigint
 
 /** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
 function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: number, bytes: number): number {
-  const slotBytes = 2 ** node.shift
-  const slots = 2 ** node.node.bits
+  const slotBytes = node.slotBytes
+  const slots = (node.indexMask + 1) | 0
   let taken = 0
   for (let index = slotIndex(node, hi, lo); index < slots && taken < bytes && !sweep.ended; ) {
     const at = table + (index << node.entryLg)
@@ -79,11 +79,26 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
   const { t, gather } = sweep
   const child = node.child
   if (child === undefined) return 0
-  const slotBytes = 2 ** node.shift
+  const slotBytes = node.slotBytes
   const rest = slotBytes - offsetIn(hi, lo, slotBytes)
+  if (child.child === undefined && rest === slotBytes && bytes >= slotBytes && isFull(sweep, child, t.tableOf(node, at))) {
+    detachTable(t, node, at, hi, lo, gather)
+    return slotBytes
+  }
   const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
-  if (!sweep.ended && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, join(hi, lo), gather)
+  if (!sweep.ended && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, hi, lo, gather)
   return taken
+}
+
+/** Whether a table of the last level is full of leaves of one size: it then goes as it is, since nothing is left in it that could stop there. */
+function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
+  const slots = (node.indexMask + 1) | 0
+  for (const plan of node.leaves) {
+    if (!plan.simple || leafPrefix(t, plan, table, slots) !== slots) continue
+    gather.leafLevels |= 1 << node.node.level
+    return true
+  }
+  return false
 }
 
 /** One leaf of any size, from its head; otherwise the sweep ends here. Returns the slots. */

@@ -24,6 +24,8 @@ export interface AllocOptions {
   readonly below?: bigint
   /** Fail at once, without calling `onPressure`. */
   readonly nowait?: boolean
+  /** `false`: the block's bytes stay what they are, for a caller that writes all of them before anything may read them. */
+  readonly zero?: boolean
   /** A tag of {@link PtPool.owner}, for leak reports. */
   readonly owner?: number
 }
@@ -107,7 +109,7 @@ export class PtPool {
   }
 
   /**
-   * A zeroed block.
+   * A block, zeroed unless the options say otherwise.
    * @param bytes a power of two, at least 64; the block is aligned to it in physical addresses
    * @throws `EINVAL` for a bad argument; `ENOMEM` when the pool, or its ceiling, has no room
    */
@@ -123,7 +125,7 @@ export class PtPool {
       ptr = this.#take(shift, limit, owner)
     }
     if (ptr < 0) throw this.#faults.noMemory(bytes, shift, options.below)
-    if (this.#arena.dirty !== 0) this.#zero(ptr, this.#arena.dirty)
+    if (this.#arena.dirty !== 0 && options.zero !== false) this.#zero(ptr, this.#arena.dirty)
     return ptr as PtPtr
   }
 
