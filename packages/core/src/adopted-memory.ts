@@ -15,7 +15,7 @@ export interface TablePool
 }
 
 /** Tables that wait for a flush. */
-export type TableList = Pick<PtFreeList, 'add' | 'size' | 'bytes' | 'putBack'>
+export type TableList = Pick<PtFreeList, 'add' | 'addRun' | 'size' | 'bytes' | 'putBack'>
 
 /** Physical memory that the caller owns. */
 export interface AdoptMemory {
@@ -87,10 +87,14 @@ export class AdoptedMemory implements TablePool {
   freeList(): TableList {
     const own = this.#pool.freeList()
     let foreign: PtPtr[] = []
+    const add = (ptr: PtPtr): void => {
+      if (this.foreign.has(ptr)) foreign.push(ptr)
+      else own.add(this.#own(ptr))
+    }
     return {
-      add: (ptr) => {
-        if (this.foreign.has(ptr)) foreign.push(ptr)
-        else own.add(this.#own(ptr))
+      add,
+      addRun: (first, count, bytes) => {
+        for (let i = 0; i < count; i++) add((first + i * bytes) as PtPtr)
       },
       get size() {
         return own.size + foreign.length

@@ -45,6 +45,9 @@ import { reportPages, unmapRun } from './unmap.ts'
 import { noteRange, unmapCovered } from './unmap-covered.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from './walk.ts'
 
+/** What a map of nothing returns, to begin with. */
+const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
+
 /**
  * One set of page tables. The caller holds the range that a call works on: calls must not race on overlapping addresses, and may on
  * disjoint ones, from several workers too (see `share`). All addresses are 64-bit bigints, sizes and counts are numbers.
@@ -72,14 +75,15 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   readonly #ranged: boolean
   /** Whether a change has something to do at its end: see {@link IoPageTable.#finish}. */
   readonly #finishes: boolean
-  #root: RootView
+  /** Made when it is asked for: registers are bigints put together, which take longer than all the rest of a table. */
+  #root: RootView | undefined = undefined
   /** The root that the driver knows of. */
   #reportedRoot: number
   readonly #debug: TableToken['debug']
   #lifetime: LifetimeWatch | undefined
   /** Why the last run ended early, when it is for an error. */
   #error: IoPgtableError | undefined = undefined
-  #ok: MapResult = Object.freeze({ mapped: 0, error: undefined })
+  #ok: MapResult = NOTHING
 
   private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, hooks: Hooks) {
     this.format = format
@@ -94,8 +98,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#lock = this.#debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
     this.#onRoot = hooks.onRoot
     this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
-    this.#root = describeRoot(format, this.#config, tree)
-    this.#reportedRoot = this.#root.state
+    this.#reportedRoot = tree.rootState
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#changeOne = tree.pool.sync === undefined ? this.#one : undefined
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
@@ -515,11 +518,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   }
 
   #view(): RootView {
-    if (this.#tree.compiled.grows) {
-      this.#tree.refresh()
-      if (this.#root.state !== this.#tree.rootState) this.#root = describeRoot(this.format, this.#config, this.#tree)
-    }
-    return this.#root
+    const t = this.#tree
+    if (t.compiled.grows) t.refresh()
+    if (this.#root?.state !== t.rootState) this.#root = describeRoot(this.format, this.#config, t)
+    return this.#root as RootView
   }
 
   /** Bytes of table memory; tables that wait in a gather count until its sync. */

@@ -73,8 +73,8 @@ export class TableMemory {
     this.owner = owner
     this.tlb = tlb
     const { tablesBelow: below } = compiled.geometry
-    this.#zeroed = { owner, ...(below !== undefined && { below }) }
-    this.#bare = { ...this.#zeroed, zero: false }
+    this.#zeroed = { owner, below, zero: true }
+    this.#bare = { owner, below, zero: false }
   }
 
   /** The word index of the table that the entry at `at` points to. The pool is at most 4 GiB: the low lane of the address tells. */

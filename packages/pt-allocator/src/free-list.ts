@@ -40,6 +40,25 @@ export class PtFreeList {
   }
 
   /**
+   * Puts `count` live blocks of `bytes` each on the list that follow one another. Whether they are such blocks may turn out in `putBack` only.
+   * @internal
+   */
+  addRun(first: PtPtr, count: number, bytes: number): void {
+    if (bytes !== PAGE) {
+      for (let i = 0; i < count; i++) this.add((first + i * bytes) as PtPtr)
+      return
+    }
+    const counts = this.#counts
+    if (first === this.#next) counts[counts.length - 1] = counts[counts.length - 1]! + count
+    else {
+      this.#starts.push(first)
+      counts.push(count)
+    }
+    this.#next = first + count * PAGE
+    this.#bytes += count * PAGE
+  }
+
+  /**
    * Frees all that was added, under one lock, as one change of the generation. The list is then empty and may be used again.
    * @throws `EFAULT` when a block was freed since, or added twice; all others are freed all the same
    */

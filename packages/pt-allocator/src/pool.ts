@@ -21,7 +21,7 @@ export type PtPtr = number & { readonly [brand]: 'PtPtr' }
 
 export interface AllocOptions {
   /** The whole block must lie below this physical address. */
-  readonly below?: bigint
+  readonly below?: bigint | undefined
   /** Fail at once, without calling `onPressure`. */
   readonly nowait?: boolean
   /** `false`: the block's bytes stay what they are, for a caller that writes all of them before anything may read them. */
