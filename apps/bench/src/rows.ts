@@ -1,5 +1,5 @@
 /** All rows, in the order in which they run and are printed. */
-import { FILL, MEMORY } from './references.ts'
+import { FILL, MEMORY, READ } from './references.ts'
 import type { HeapRow, Row } from './row.ts'
 import { formatRows } from './rows-formats.ts'
 import { gpuvmRows } from './rows-gpuvm.ts'
@@ -12,7 +12,7 @@ import { dropRow, unmapRow, unmapRows } from './rows-unmap.ts'
 import { ARM64, ARM64_LARGE, ARM64_WASM, V7S } from './subject.ts'
 
 /** The references come first: they are part of every run. */
-export const REFERENCES: readonly Row[] = [FILL, MEMORY]
+export const REFERENCES: readonly Row[] = [FILL, MEMORY, READ]
 
 export const ROWS: readonly Row[] = [
   ...mapRows(ARM64),

@@ -44,6 +44,8 @@ export interface Compiled {
   readonly pagesFit: boolean
   /** The short way for one page a call, where the smallest page allows it. */
   readonly onePage: OnePage | undefined
+  /** Whether registers were made of a table once: a format that cannot is found out with the first one. */
+  described: boolean
 }
 
 interface Known {
@@ -127,6 +129,7 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     outputBytes: 2 ** geometry.oas,
     pagesFit: page.pagesFit,
     onePage: onePageOf(page),
+    described: false,
   }
 }
 

@@ -99,6 +99,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#onRoot = hooks.onRoot
     this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
     this.#reportedRoot = tree.rootState
+    if (!tree.compiled.described) this.#view()
+    tree.compiled.described = true
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#changeOne = tree.pool.sync === undefined ? this.#one : undefined
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
