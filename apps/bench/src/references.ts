@@ -98,3 +98,30 @@ export const READ: Row = {
     }
   },
 }
+
+/** What reading the two addresses of a call takes by itself: objects of the heap, one after the other, and their digits. */
+export const READ: Row = {
+  id: 'read',
+  title: 'read the bigints of one page a call: an iova and a paddr',
+  unit: 'call',
+  units: DESCRIPTORS,
+  prepare: () => {
+    const pair = new BigUint64Array(2)
+    const iovas = Array.from({ length: DESCRIPTORS }, (_, i) => 0x40_0000_0000n + BigInt(i * STEP))
+    const paddrs = Array.from({ length: DESCRIPTORS }, (_, i) => 0x8_4000_0000n + BigInt(i * STEP))
+    return {
+      run: () => {
+        for (let i = 0; i < iovas.length; i++) {
+          pair[0] = iovas[i]!
+          pair[1] = paddrs[i]!
+        }
+        return DESCRIPTORS
+      },
+      expected: DESCRIPTORS,
+      verify: () => {
+        expectEqual('last iova', pair[0], iovas.at(-1))
+        expectEqual('last paddr', pair[1], paddrs.at(-1))
+      },
+    }
+  },
+}

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { type IoPageTable, SZ_4K } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
-import { expectEqual, type HeapRow, type Pass, type Row } from './row.ts'
+import { expectEqual, type HeapRow, type Pass, type Row, WrongResult } from './row.ts'
 import { median } from './stats.ts'
 import { addresses, mapAll, newPool, newTable, PROT, type Subject, unmapAll } from './subject.ts'
 
@@ -29,6 +29,12 @@ function createPass(subject: Subject, create: (pool: PtPool) => IoPageTable): Pa
   }
 }
 
+/** Registers are made when they are asked for. */
+function withRegisters(table: IoPageTable): IoPageTable {
+  if (table.regs === undefined) throw new WrongResult('no registers')
+  return table
+}
+
 export function createRows(subject: Subject): Row[] {
   const row = { unit: 'table', units: TABLES }
   return [
@@ -37,6 +43,12 @@ export function createRows(subject: Subject): Row[] {
       id: `${subject.format}/create/seen`,
       title: 'create a table of a configuration seen before',
       prepare: () => createPass(subject, subject.create),
+    },
+    {
+      ...row,
+      id: `${subject.format}/create/registers`,
+      title: 'the same, and read its registers',
+      prepare: () => createPass(subject, (pool) => withRegisters(subject.create(pool))),
     },
     {
       ...row,

@@ -23,26 +23,54 @@ export function prefix64(words: Int32Array, at: number, n: number, maskBits: num
   return (i - at) >> 1
 }
 
-/** The first of `n` 64-bit entries that passes the test, or `n`: for tests of several bits that must not all hold, like `not empty`. */
-export function until64(words: Int32Array, at: number, n: number, maskBits: number, valueBits: number): number {
+/** The first of `n` entries that fails the test or is empty, or `n`: where the test does not exclude empty entries, which several bits tell. */
+export function fullPrefix64(
+  words: Int32Array,
+  at: number,
+  n: number,
+  maskBits: number,
+  valueBits: number,
+  emptyMaskBits: number,
+  emptyValueBits: number,
+): number {
   const mask = maskBits | 0
   const value = valueBits | 0
+  const emptyMask = emptyMaskBits | 0
+  const empty = emptyValueBits | 0
   let i = at | 0
   const end = (at + 2 * n) | 0
   const bulk = (end - 8) | 0
   for (; i <= bulk; i = (i + 8) | 0) {
-    if (((words[i]! ^ value) & mask) === 0 || ((words[(i + 2) | 0]! ^ value) & mask) === 0) break
-    if (((words[(i + 4) | 0]! ^ value) & mask) === 0 || ((words[(i + 6) | 0]! ^ value) & mask) === 0) break
+    const a = words[i]!
+    const b = words[(i + 2) | 0]!
+    const c = words[(i + 4) | 0]!
+    const d = words[(i + 6) | 0]!
+    if ((((a ^ value) | (b ^ value) | (c ^ value) | (d ^ value)) & mask) !== 0) break
+    if ((a & emptyMask) === empty || (b & emptyMask) === empty || (c & emptyMask) === empty || (d & emptyMask) === empty) break
   }
-  for (; i < end; i = (i + 2) | 0) if (((words[i]! ^ value) & mask) === 0) break
+  for (; i < end; i = (i + 2) | 0) {
+    const d = words[i]!
+    if ((d & mask) !== value || (d & emptyMask) === empty) break
+  }
   return (i - at) >> 1
 }
 
-/** The same as {@link until64} for 32-bit entries. */
-export function until32(words: Int32Array, at: number, n: number, mask: number, value: number): number {
-  let i = at
+/** The same for 32-bit entries. */
+export function fullPrefix32(
+  words: Int32Array,
+  at: number,
+  n: number,
+  mask: number,
+  value: number,
+  emptyMask: number,
+  empty: number,
+): number {
+  let i = at | 0
   const end = (at + n) | 0
-  for (; i < end; i = (i + 1) | 0) if (((words[i]! ^ value) & mask) === 0) break
+  for (; i < end; i = (i + 1) | 0) {
+    const d = words[i]!
+    if ((d & mask) !== value || (d & emptyMask) === empty) break
+  }
   return (i - at) | 0
 }
 

@@ -4,7 +4,7 @@ import { isKernelRun, type RunKernel } from './accelerator.ts'
 import { decode } from './decode.ts'
 import { NOOP_FLUSH_OPS } from './flush.ts'
 import type { IotlbGather } from './gather.ts'
-import { prefix32, prefix64, until32, until64 } from './hot.ts'
+import { fullPrefix32, fullPrefix64, prefix32, prefix64 } from './hot.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { removeTable } from './prune.ts'
@@ -69,14 +69,14 @@ function clearWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, slot
 /** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
 export function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
   const { node, matchMask, matchValue } = plan
-  if (node.entryLg === 0) {
-    const found = prefix32(t.words, at, slots, matchMask, matchValue)
-    return plan.checkEmpty ? until32(t.words, at, found, node.emptyMask, node.emptyValue) : found
-  }
-  let n = prefix64(t.words, at, slots, matchMask, matchValue)
-  if (plan.checkEmpty) n = until64(t.words, at, n, node.emptyMask, node.emptyValue)
-  if (plan.matchMaskHi !== 0) n = prefix64(t.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)
-  return n
+  if (node.entryLg === 0)
+    return plan.checkEmpty
+      ? fullPrefix32(t.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
+      : prefix32(t.words, at, slots, matchMask, matchValue)
+  const n = plan.checkEmpty
+    ? fullPrefix64(t.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
+    : prefix64(t.words, at, slots, matchMask, matchValue)
+  return plan.matchMaskHi === 0 ? n : prefix64(t.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)
 }
 
 /** A run that is not made of equal leaves: with tables, smaller leaves of the same node, or an end. Returns the mappings taken down. */
