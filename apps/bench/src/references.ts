@@ -76,29 +76,6 @@ export const MEMORY: Row = {
   },
 }
 
-export const READ: Row = {
-  id: 'read',
-  title: 'read two bigints',
-  unit: 'call',
-  units: DESCRIPTORS,
-  prepare: () => {
-    const scratch = new BigUint64Array(2)
-    const iovas = Array.from({ length: DESCRIPTORS }, (_, i) => 0x40_0000_0000n + BigInt(i * 4096))
-    const paddrs = Array.from({ length: DESCRIPTORS }, (_, i) => 0x8_4000_0000n + BigInt(i * 4096))
-    return {
-      run: () => {
-        for (let i = 0; i < iovas.length; i++) {
-          scratch[0] = iovas[i]!
-          scratch[1] = paddrs[i]!
-        }
-        return scratch.length
-      },
-      expected: 2,
-      verify: () => {},
-    }
-  },
-}
-
 /** What reading the two addresses of a call takes by itself: objects of the heap, one after the other, and their digits. */
 export const READ: Row = {
   id: 'read',
