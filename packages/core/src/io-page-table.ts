@@ -24,11 +24,11 @@ import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsO
 import { IotlbGather } from './gather.ts'
 import { advanceHi, advanceLo, join, lanes, split } from './lanes.ts'
 import { cut, forEachLeaf, type Leaf, type LeafCall, type ProtectOptions, protect, snapshot, trim } from './leaf-calls.ts'
-import { ATTR_PROT, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 import type { AddressRange } from './leaf-range.ts'
 import { LifetimeWatch } from './lifetime.ts'
 import { mapRun } from './map.ts'
-import { mapOne, type OnePage, translateOne, unmapOne } from './one-page.ts'
+import { mapOne, mapOneMoved, type OnePage, translateOne, unmapOne } from './one-page.ts'
 import { picked, pickPages } from './pgsize.ts'
 import type { Prot } from './prot.ts'
 import { finishGather, flushEverything, freeTree, strand, syncOwn, unlinkOwn } from './prune.ts'
@@ -178,8 +178,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#tree
     const one = this.#changeOne
-    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false && mapOne(t, one, iova, paddr, prot))
-      return one.mapped
+    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false)
+      if (one.moves === undefined ? mapOne(t, one, iova, paddr, prot) : mapOneMoved(t, one, iova, paddr, prot)) return one.mapped
     return this.#mapPages(iova, paddr, pgsize, pgcount, prot)
   }
 
@@ -596,7 +596,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
   #expressible(plan: LeafPlan, prot: Prot): boolean {
     if (!isProt(prot)) return false
-    return plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_PROT] === prot || plan.resolve(this.format, this.#config, prot)
+    return plan.attrs[(prot << 2) | 2] === prot || plan.resolve(this.format, this.#config, prot)
   }
 
   #explain(op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError {

@@ -7,12 +7,6 @@ import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-piec
 import { type Moves, movesOf } from './moves.ts'
 import { PROT_LIMIT, type Prot } from './prot.ts'
 
-/** Words of a prot's attributes in {@link LeafPlan.attrs}: the bits of both lanes, and the prot itself, or -1 as long as they are not known. */
-export const ATTR_LO = 0
-export const ATTR_HI = 1
-export const ATTR_PROT = 2
-export const ATTR_WORDS_LG = 2
-
 /** One leaf size at one node: what mapping, unmapping and translating it needs. */
 export class LeafPlan {
   readonly node: HotNode
@@ -60,8 +54,11 @@ export class LeafPlan {
   readonly windowMask: number
   /** What the next entry of one mapping adds to the low lane: 0 where all entries are equal. */
   readonly slotStep: number
-  /** Attribute bits by prot, with the bits that are always set; filled on first use. See {@link ATTR_LO}. */
-  readonly attrs: Int32Array = new Int32Array(PROT_LIMIT << ATTR_WORDS_LG).fill(-1)
+  /**
+   * Four words a prot, filled on first use: the low and the high lane of its attribute bits, with those that are always set; and the prot itself,
+   * or -1 as long as they are not known.
+   */
+  readonly attrs: Int32Array = new Int32Array(PROT_LIMIT * 4).fill(-1)
 
   constructor(hot: HotNode, kind: LeafKind, size: LeafSize) {
     const span = slotBytes(hot.node)
@@ -108,10 +105,7 @@ export class LeafPlan {
     const attr = format.encodeLeaf(config, this.node.node, this.kind, prot)
     if (attr === undefined) return false
     const raw = attr | this.kind.set | (size?.or ?? 0n)
-    const at = prot << ATTR_WORDS_LG
-    this.attrs[at + ATTR_LO] = laneLo(raw)
-    this.attrs[at + ATTR_HI] = laneHi(raw)
-    this.attrs[at + ATTR_PROT] = prot
+    this.attrs.set([laneLo(raw), laneHi(raw), prot], prot * 4)
     return true
   }
 }

@@ -5,7 +5,7 @@ import { fill32, fill64, fillDoubles } from './hot.ts'
 import type { HotNode } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo, join } from './lanes.ts'
-import { ATTR_HI, ATTR_LO, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 import { detachAt, rangeGather, removeTable } from './prune.ts'
 import { EMPTY, NO_MEMORY, slotIndex, type Tree } from './tree.ts'
 
@@ -77,6 +77,7 @@ function mapTable(t: Tree, plan: LeafPlan, hi: number, lo: number, pHi: number, 
   const parent = node.parent
   if (parent === undefined || t.root.shift <= node.shift || t.pool.sync !== undefined || t.pool.shared) return EMPTY
   if (node === t.last && t.cached(hi, lo) >= 0) return EMPTY
+  t.beginWalk()
   const above = t.tableFor(parent, hi, lo)
   if (above < 0) return above === NO_MEMORY ? NO_MEMORY : EMPTY
   const at = (above + (slotIndex(parent, hi, lo) << parent.entryLg)) | 0
@@ -98,11 +99,8 @@ function mapWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, n: num
   const { entryLg: wide, emptyMask, emptyValue } = plan.node
   const words = n << wide
   if (!isKernelRun(t, words) || plan.slots > 1 || n > roomOf(plan, lo)) return false
-  const low = plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_LO]! | (plan.plain ? lo & plan.addressLo : encodeLane(plan.pieces, 0, hi, lo))
-  const high =
-    wide === 0
-      ? low
-      : plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_HI]! | (plan.plain ? hi & plan.addressHi : encodeLane(plan.pieces, 1, hi, lo))
+  const low = plan.attrs[prot << 2]! | (plan.plain ? lo & plan.addressLo : encodeLane(plan.pieces, 0, hi, lo))
+  const high = wide === 0 ? low : plan.attrs[(prot << 2) | 1]! | (plan.plain ? hi & plan.addressHi : encodeLane(plan.pieces, 1, hi, lo))
   const maskHi = wide === 1 ? 0 : emptyMask
   if (kernel(at, words, emptyMask, maskHi, emptyValue, emptyValue & maskHi, low, high, plan.stepLo, wide) === 0) return false
   if (t.pool.sync !== undefined) t.synced(at, words)
@@ -116,8 +114,8 @@ function roomOf(plan: LeafPlan, lo: number): number {
 
 /** Writes one entry: a call for one page is as frequent as one for many, and loops have a price to enter. */
 function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo: number, prot: number): void {
-  const attrLo = plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_LO]!
-  const attrHi = plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_HI]!
+  const attrLo = plan.attrs[prot << 2]!
+  const attrHi = plan.attrs[(prot << 2) | 1]!
   if (plan.node.entryLg === 1)
     t.words[at + 1] = attrHi | (plan.plain ? paddrHi & plan.addressHi : encodeLane(plan.pieces, 1, paddrHi, paddrLo))
   t.words[at] = attrLo | (plan.plain ? paddrLo & plan.addressLo : encodeLane(plan.pieces, 0, paddrHi, paddrLo))
@@ -127,8 +125,8 @@ function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo:
 /** Writes `n` mappings from word `at` on, and syncs them. Runs end where the low lane of the address would carry. */
 function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: number, paddrLo: number, prot: number): void {
   const words = ((n << plan.slotsLg) << plan.node.entryLg) | 0
-  const attrLo = plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_LO]!
-  const attrHi = plan.attrs[(prot << ATTR_WORDS_LG) + ATTR_HI]!
+  const attrLo = plan.attrs[prot << 2]!
+  const attrHi = plan.attrs[(prot << 2) | 1]!
   let hi = paddrHi
   let lo = paddrLo
   let left = n

@@ -6,7 +6,7 @@
  */
 import type { Compiled } from './compile.ts'
 import { isUpper64, join, lanes, split, splitOne } from './lanes.ts'
-import { ATTR_HI, ATTR_PROT, ATTR_WORDS_LG, type LeafPlan } from './leaf-plan.ts'
+import type { LeafPlan } from './leaf-plan.ts'
 import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from './moves.ts'
 import type { MapResult } from './table-options.ts'
 import type { Tree } from './tree.ts'
@@ -86,42 +86,47 @@ export function onePageOf(c: OnePageParts): OnePage | undefined {
   return fits ? new OnePage(c, plan) : undefined
 }
 
-/** Maps one page; false, with nothing done, when the general way must. */
-export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
-  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return false
+/** The word index of the empty entry that a page may be mapped in, whose addresses are then in the lanes; -1 when the general way must. */
+const emptyPlace = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): number => {
+  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return -1
   const iova64 = BigInt.asUintN(64, iova)
   const paddr64 = BigInt.asUintN(64, paddr)
   split(iova64, paddr64)
   const four = lanes
   const lo = four[0]!
   const hi = four[1]!
-  const pLo = four[2]!
-  const pHi = four[3]!
-  if (((lo & one.offsetLo) | (pLo & one.badLo) | (pHi & one.badHi)) !== 0) return false
-  if ((hi < 0 ? !isUpper64(iova) : iova64 !== iova) || paddr64 !== paddr) return false
-  const attrs = one.attrs
-  const attr = prot << ATTR_WORDS_LG
-  if (attrs[(attr + ATTR_PROT) | 0] !== prot) return false
+  if (((lo & one.offsetLo) | (four[2]! & one.badLo) | (four[3]! & one.badHi)) !== 0) return -1
+  if ((hi < 0 ? !isUpper64(iova) : iova64 !== iova) || paddr64 !== paddr) return -1
+  if (one.attrs[(prot << 2) | 2] !== prot) return -1
   const table = t.cached(hi, lo)
-  if (table < 0) return false
-  const words = t.words
+  if (table < 0) return -1
   const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
-  if ((words[at]! & one.emptyMask) !== one.emptyValue) return false
-  if (one.moves !== undefined) writeMoved(words, at, one, one.moves, attr)
-  else {
-    if (one.entryLg === 1) words[(at + 1) | 0] = attrs[(attr + ATTR_HI) | 0]! | (pHi & one.addressHi)
-    words[at] = attrs[attr]! | (pLo & one.addressLo)
-  }
+  return (t.words[at]! & one.emptyMask) === one.emptyValue ? at : -1
+}
+
+/** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the general way must. */
+export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+  const at = emptyPlace(t, one, iova, paddr, prot)
+  if (at < 0) return false
+  const words = t.words
+  const attrs = one.attrs
+  const attr = prot << 2
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | (lanes[3]! & one.addressHi)
+  words[at] = attrs[attr]! | (lanes[2]! & one.addressLo)
   return true
 }
 
-/** The output address is in the lanes. */
-const writeMoved = (words: Int32Array, at: number, one: OnePage, moves: Moves, attr: number): void => {
-  const pLo = lanes[2]!
-  const pHi = lanes[3]!
+/** The same for addresses that move. Apart: together, both would cost more registers than there are. */
+export const mapOneMoved = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+  const moves = one.moves as Moves
+  const at = emptyPlace(t, one, iova, paddr, prot)
+  if (at < 0) return false
+  const words = t.words
   const attrs = one.attrs
-  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[(attr + ATTR_HI) | 0]! | encodeHigh(moves, pHi)
-  words[at] = attrs[attr]! | encodeLow(moves, pHi, pLo)
+  const attr = prot << 2
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | encodeHigh(moves, lanes[3]!)
+  words[at] = attrs[attr]! | encodeLow(moves, lanes[3]!, lanes[2]!)
+  return true
 }
 
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */

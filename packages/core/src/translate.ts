@@ -1,5 +1,4 @@
 /** Translation: the software walk of the engine's own tables. */
-import { GENERATION } from '@io-pgtable/pt-allocator'
 import { inWindow } from './arguments.ts'
 import { decode, entrySpan } from './decode.ts'
 import type { HotNode } from './hot-node.ts'
@@ -162,7 +161,7 @@ function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: nu
  * The generation is read once a chunk: callers hold their ranges, so that what was valid stays valid. Returns how many wait.
  */
 function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Array, start: number, end: number): number {
-  if (t.generation !== t.meta[GENERATION]) t.renewStamp()
+  t.beginWalk()
   // `| 0`, since what V8 takes for a tagged value it would untag in every round.
   const words = t.words
   const spanLg = t.spanLg | 0
@@ -206,7 +205,7 @@ function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
  * dozen more values that this loop keeps would cost that one its registers.
  */
 function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array, start: number, end: number): number {
-  if (t.generation !== t.meta[GENERATION]) t.renewStamp()
+  t.beginWalk()
   const words = t.words
   const spanLg = t.spanLg | 0
   const tagMask = t.tagMask | 0

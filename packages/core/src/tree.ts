@@ -6,7 +6,7 @@ import type { TlbFlushOps } from './flush.ts'
 import { type HotNode, tableRaw } from './hot-node.ts'
 import { encodeLane } from './lane-pieces.ts'
 import { advanceHi, advanceLo } from './lanes.ts'
-import { LIVE, ROOT_NODE_MASK, STATE_ROOT, STATE_STATUS, TableMemory } from './table-memory.ts'
+import { ROOT_NODE_MASK, STATE_ROOT, TableMemory } from './table-memory.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo, newStamp, TAG_SPARE_BITS } from './walk-cache.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
@@ -102,6 +102,7 @@ export class Tree extends TableMemory {
     if (target === this.last) {
       const cached = this.cached(hi, lo)
       if (cached >= 0) return cached
+      this.beginWalk()
     }
     if (this.#tooLow(target, hi, lo) && !this.#grow(target, hi, lo)) return NO_MEMORY
     let node = this.root
@@ -127,6 +128,7 @@ export class Tree extends TableMemory {
     if (target === this.last) {
       const cached = this.cached(hi, lo)
       if (cached >= 0) return cached
+      this.beginWalk()
     }
     if (this.beyondRoot(hi, lo)) return EMPTY
     let node = this.root
@@ -144,18 +146,18 @@ export class Tree extends TableMemory {
   }
 
   /**
-   * The cached table of the last node for the address, or EMPTY. A tag holds all address bits above the table's span: it proves the range.
+   * The cached table of the last node for the address, or -1. A tag holds all address bits above the table's span: it proves the range.
    * Stamps lie far apart: the tables of several trees at the same addresses do not meet in the same entries.
    */
   cached(hi: number, lo: number): number {
-    if (this.generation !== this.meta[GENERATION]) return this.#renewed()
+    if (this.generation !== this.meta[GENERATION]) return -1
     const stamp = this.stamp
     const i = ((lo >>> this.spanLg) ^ (hi << this.upLg) ^ stamp) & CACHE_INDEX
     const known = cacheStamp[i] === stamp && cacheTagHi[i] === hi && cacheTagLo[i] === ((lo & this.tagMask) | this.stampHigh)
-    return known ? cacheTable[i]! : EMPTY
+    return known ? cacheTable[i]! : -1
   }
 
-  /** Enters the table of an address that {@link Tree.cached} did not know, under the generation of that question. */
+  /** Enters the table that a walk ended at: see {@link Tree.beginWalk}. */
   remember(hi: number, lo: number, table: number): void {
     if (this.spanLg === 0) return
     const i = ((lo >>> this.spanLg) ^ (hi << this.upLg) ^ this.stamp) & CACHE_INDEX
@@ -165,10 +167,12 @@ export class Tree extends TableMemory {
     cacheTable[i] = table
   }
 
-  /** Nothing is known of a new generation. A table that is freed has one: it renews no stamp, since all calls that come here find that out. */
-  #renewed(): number {
-    if (this.state[STATE_STATUS] === LIVE) this.renewStamp()
-    return EMPTY
+  /**
+   * Begins a walk, whose end {@link Tree.remember} may enter: from now on the stamp is that of the generation. A table that is freed has a new
+   * one, too, and never begins a walk: no short way leads into it any more.
+   */
+  beginWalk(): void {
+    if (this.generation !== this.meta[GENERATION]) this.renewStamp()
   }
 
   renewStamp(): void {
