@@ -16,7 +16,7 @@ export const cacheStamp: Int32Array = new Int32Array(ENTRIES)
 export const cacheTable: Int32Array = new Int32Array(ENTRIES)
 
 /** Bits of an address that the tag of a table has zero at least, and that hold the stamp's high bits. */
-export const TAG_SPARE_BITS = 20
+export const TAG_SPARE_BITS = 16
 
 /** Odd, so that every low half comes up; and one that takes neighbours far apart in the cache. */
 const STEP = 0x9e37_79b1 | 0
@@ -25,7 +25,7 @@ let stampHigh = 0
 
 /**
  * Stamps tell entries of one table, seen in one generation of its pool's memory, from all others: an entry whose stamp is not its reader's
- * is none. There are 2^52: a new one every 100 ns would last for 14 years. The empty array's, zero, is never given out.
+ * is none. There are 2^48, so that giving out one every 100 ns takes a year to come to the same again. An unused entry's, zero, comes last.
  */
 export function newStamp(): { low: number; high: number } {
   stampLow = (stampLow + STEP) | 0

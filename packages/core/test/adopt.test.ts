@@ -286,3 +286,13 @@ test('the rest of the memory is not touched, and the sync hook tells every byte 
   expect(changed.filter((i) => !told.has(i))).toEqual([])
   expect(changed.filter((i) => i < 2 * MiB && (i < 0x1000 || i >= 0x1080))).toEqual([])
 })
+
+test('a freed one translates nothing, though none of its memory went back to a pool and its last callback read it', () => {
+  const g = built()
+  const t: IoPageTable<Toy> = g.adopt({ tlb: { flushAll: () => expect(t.iovaToPhys(0x1000n)).toBe(0x1234_6000n), flushWalk: () => {} } })
+  expect(t.iovaToPhys(0x1000n)).toBe(0x1234_6000n)
+  t.free()
+  expect(thrownBy(() => t.iovaToPhys(0x1000n)).code).toBe('ENODEV')
+  expect(thrownBy(() => t.unmapPages(0x1000n, PAGE, 1)).code).toBe('ENODEV')
+  expect(g.find(0x1000n)).toBe(0x1234_6000n)
+})

@@ -116,6 +116,27 @@ test('a shortage of table memory keeps the prefix and loses no table', () => {
   expectNoLeak(b)
 })
 
+test('a table that is filled as a whole is what it would be entry by entry, whatever its memory held', () => {
+  const shapes: Partial<Shape>[] = [{}, { inverted: true }, { entryBytes: 4 }]
+  for (const shape of shapes) {
+    const options = { config: { oas: 32 }, pool: { memory: new Uint8Array(MiB).fill(0xa5) } }
+    const whole = bench(shape, options)
+    const single = bench(shape, { ...options, pool: { memory: new Uint8Array(MiB).fill(0x5a) } })
+    expect(whole.table.mapPages(0x8000n, 0x5000_0000n, PAGE, 100, RW)).toEqual({ mapped: 100 * PAGE, error: undefined })
+    for (let i = 0; i < 100; i++) single.table.mapPages(0x8000n + BigInt(i * PAGE), 0x5000_0000n + BigInt(i * PAGE), PAGE, 1, RW)
+    expect(leavesOf(whole.table)).toEqual(leavesOf(single.table))
+    expect(whole.table.tableBytes).toBe(single.table.tableBytes)
+    // and it can be taken down and made again
+    for (let round = 0; round < 3; round++) {
+      expect(whole.table.unmapPages(0x1_0000n, BLOCK, 4)).toBe(4 * BLOCK)
+      expect(whole.table.mapPages(0x1_0000n, 0x5000_8000n, PAGE, 64, RW).mapped).toBe(64 * PAGE)
+      expect(leavesOf(whole.table)).toEqual(leavesOf(single.table))
+    }
+    expectSound(whole)
+    expectNoLeak(whole)
+  }
+})
+
 test('memory that the pressure hook frees is used, and the hook may not change the table that asked', () => {
   const spare: number[] = []
   const nested: unknown[] = []

@@ -1,7 +1,22 @@
 /** The walk cache must never follow a table that is no longer where it was: replaced, freed, reused at another level or by another table. */
 import { IoPageTable, IotlbGather } from '@io-pgtable/core'
 import { describe, expect, test } from 'vitest'
-import { type Bench, BLOCK, bench, device, expectNoLeak, expectSound, HUGE, PAGE, RW, SIZES, TABLE } from './helpers.ts'
+import {
+  type Bench,
+  BLOCK,
+  bench,
+  device,
+  expectNoLeak,
+  expectSound,
+  HUGE,
+  MiB,
+  newPool,
+  PAGE,
+  RW,
+  SIZES,
+  TABLE,
+  thrownBy,
+} from './helpers.ts'
 import { type Toy, toy } from './toy-format.ts'
 
 /** Makes the cache know the table of the last level for an address. */
@@ -188,4 +203,57 @@ test('a generation that wraps is another one', () => {
   expect(b.pool.generation).not.toBe(before)
   b.table.mapPages(0x1_0000n, 0n, PAGE, 1, RW)
   expect(b.table.iovaToPhys(0n)).toBeUndefined()
+})
+
+test('tables at the same addresses, in one pool and in pools of the same generation, do not read each other', () => {
+  const one = newPool()
+  const pools = [one, one, one, newPool(), newPool({}, { size: MiB / 2 })]
+  const tables = pools.map((allocator) => IoPageTable.createRaw(toy(), { allocator, pgsizeBitmap: SIZES, ias: 24, oas: 52 }))
+  const iovas = Array.from({ length: 64 }, (_, i) => BigInt(i * BLOCK))
+  const paddrOf = (table: number, i: number): bigint => BigInt((table + 1) * 2 ** 32 + i * BLOCK)
+  for (const [i, iova] of iovas.entries())
+    for (const [n, table] of tables.entries()) expect(table.mapPages(iova, paddrOf(n, i), PAGE, 1, RW).error).toBeUndefined()
+  for (let round = 0; round < 3; round++)
+    for (const [i, iova] of iovas.entries()) for (const [n, table] of tables.entries()) expect(table.iovaToPhys(iova)).toBe(paddrOf(n, i))
+  for (const [n, table] of tables.entries()) {
+    const out = new BigUint64Array(iovas.length)
+    expect(table.iovaToPhysMany(BigUint64Array.from(iovas), out)).toBe(iovas.length)
+    expect([...out]).toEqual(iovas.map((_, i) => paddrOf(n, i)))
+  }
+})
+
+test('a freed table is known to be one, however well its cache knows the way', () => {
+  const b = bench()
+  b.table.mapPages(0n, 0x5000_0000n, PAGE, 4, RW)
+  for (const iova of [0n, 0x1000n]) warm(b.table, iova)
+  expect(b.table.unmapPages(0x3000n, PAGE, 1)).toBe(PAGE)
+  b.table.free()
+  for (const call of [
+    () => b.table.iovaToPhys(0n),
+    () => b.table.iovaToPhysMany(BigUint64Array.of(0n), new BigUint64Array(1)),
+    () => b.table.unmapPages(0x1000n, PAGE, 1),
+    () => b.table.unmapPages(0x1000n, PAGE, 1, new IotlbGather()),
+    () => b.table.mapPages(0x3000n, 0n, PAGE, 1, RW),
+  ])
+    expect(thrownBy(call).code).toBe('ENODEV')
+})
+
+test('a batch of which the cache knows some, and none, of unmapped addresses, blocks and the end of a chunk', () => {
+  const b = bench()
+  b.table.mapRange(0n, 0x4000_0000n, 40 * BLOCK, RW)
+  b.table.unmapPages(5n * BigInt(BLOCK), BLOCK, 1)
+  for (let i = 0; i < 20; i++) {
+    b.table.unmapPages(BigInt(i * 2 * BLOCK), BLOCK, 1)
+    b.table.mapPages(BigInt(i * 2 * BLOCK), 0x7000_0000n + BigInt(i * BLOCK), PAGE, 15, RW)
+  }
+  const pages = Array.from({ length: 41 * 16 }, (_, i) => BigInt(i) << 12n)
+  // every third one twice, in an order that comes back to tables that were left
+  const iovas = BigUint64Array.from([...pages, ...pages.filter((_, i) => i % 3 === 0).reverse()].map((iova) => iova + 0x234n))
+  for (const length of [0, 1, 63, 64, 65, 127, 128, 129, iovas.length]) {
+    const some = iovas.slice(0, length)
+    const expected = [...some].map((iova) => b.table.iovaToPhys(iova) ?? 2n ** 64n - 1n)
+    // in place, too
+    expect(b.table.iovaToPhysMany(some, some)).toBe(expected.filter((paddr) => paddr !== 2n ** 64n - 1n).length)
+    expect([...some]).toEqual(expected)
+  }
 })

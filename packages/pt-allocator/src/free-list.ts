@@ -44,7 +44,7 @@ export class PtFreeList {
    * @internal
    */
   addRun(first: PtPtr, count: number, bytes: number): void {
-    if (bytes !== PAGE) {
+    if (bytes !== PAGE || first + count * PAGE > this.#pool.size) {
       for (let i = 0; i < count; i++) this.add((first + i * bytes) as PtPtr)
       return
     }

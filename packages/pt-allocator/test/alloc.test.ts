@@ -94,6 +94,14 @@ test('never-used memory of its own is not zeroed, memory of the caller is', () =
   expect(own.view(own.alloc(64))[0]).toBe(-1)
 })
 
+test('a block that its caller writes is not zeroed', () => {
+  const pool = newPool({ memory: new Uint8Array(MiB).fill(0xee) })
+  const ptr = pool.alloc(4096, { zero: false })
+  expect([...new Set(pool.view(ptr))]).toEqual([0xeeee_eeee | 0])
+  pool.free(ptr)
+  expect(isZero(pool, pool.alloc(4096, { zero: true }))).toBe(true)
+})
+
 describe('below', () => {
   const base = 0xffe0_0000n
 

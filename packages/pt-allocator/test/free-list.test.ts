@@ -44,3 +44,32 @@ test('freeAll frees what it can and tells of the first that it cannot', () => {
   expect(pool.stats().live).toBe(0)
   expect(errorOf(() => pool.freeAll(5 as never))).toMatch('EINVAL: freeAll: pool frees an array of handles, not 0x5')
 })
+
+test.each([{ shared: false }, { shared: true }])('runs of blocks that follow one another ($shared)', ({ shared }) => {
+  const pool = newPool({ shared })
+  const list = pool.freeList()
+  const [a = 0, , c = 0, d = 0] = Array.from({ length: 6 }, () => pool.alloc(4096))
+  list.addRun(asPtr(c), 2, 4096)
+  list.addRun(asPtr(d + 4096), 2, 4096)
+  list.addRun(asPtr(a), 2, 4096)
+  expect([list.size, list.bytes]).toEqual([6, 6 * 4096])
+  list.putBack()
+  expect([pool.stats().live, pool.alloc(MiB)]).toEqual([0, 0])
+  pool.free(asPtr(0))
+  const small = [pool.alloc(64), pool.alloc(64)]
+  list.addRun(small[0] as (typeof small)[0], 2, 64)
+  list.putBack()
+  expect(pool.stats().live).toBe(0)
+})
+
+test('a run that is none frees what it can', () => {
+  const pool = newPool()
+  const list = pool.freeList()
+  const last = Array.from({ length: MiB / 4096 }, () => pool.alloc(4096)).at(-1) as ReturnType<typeof pool.alloc>
+  expect(errorOf(() => list.addRun(last, 2, 4096))).toMatch('EFAULT')
+  expect(list.bytes).toBe(4096)
+  list.putBack()
+  list.addRun(asPtr(last - 4096), 2, 4096)
+  expect(errorOf(() => list.putBack())).toMatch('EFAULT: freeAll: pool has no block 0xff000')
+  expect(pool.stats().live).toBe(MiB - 2 * 4096)
+})
