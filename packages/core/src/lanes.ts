@@ -1,19 +1,20 @@
 /** 64-bit values as int32 lanes, by way of a scratch array: the cheapest way between bigints and int32 that V8 has. */
 
-const scratch = new BigUint64Array(2)
+/** The scratch array: what is stored here is read as {@link lanes}. */
+export const lanes64: BigUint64Array = new BigUint64Array(2)
 
 /** Lanes of the two values of {@link split}: low and high of the first, low and high of the second. Little-endian hosts only. */
-export const lanes: Int32Array = new Int32Array(scratch.buffer)
+export const lanes: Int32Array = new Int32Array(lanes64.buffer)
 
 /** Puts two values into {@link lanes}. They must be below 2^64. */
 export const split = (first: bigint, second: bigint): void => {
-  scratch[0] = first
-  scratch[1] = second
+  lanes64[0] = first
+  lanes64[1] = second
 }
 
 /** Puts a value below 2^64 into the first two {@link lanes}. */
 export const splitOne = (value: bigint): void => {
-  scratch[0] = value
+  lanes64[0] = value
 }
 
 /**
@@ -34,7 +35,7 @@ export const isBelow64 = (value: bigint, hi: number): boolean => {
 export const join = (hi: number, lo: number): bigint => {
   lanes[0] = lo
   lanes[1] = hi
-  return scratch[0]!
+  return lanes64[0]!
 }
 
 /** The low lane of a 64-bit address plus `bytes`; `bytes` is below 2^53. */

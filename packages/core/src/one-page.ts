@@ -5,7 +5,7 @@
  * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
  */
 import type { Compiled } from './compile.ts'
-import { isUpper64, join, lanes, split, splitOne } from './lanes.ts'
+import { isUpper64, join, lanes, lanes64 } from './lanes.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from './moves.ts'
 import type { MapResult } from './table-options.ts'
@@ -27,8 +27,9 @@ export class OnePage {
   readonly offsetLo: number
   readonly badLo: number
   readonly badHi: number
-  readonly shift: number
-  readonly indexMask: number
+  /** From the low lane of an address to the word of its entry. */
+  readonly wordShift: number
+  readonly wordMask: number
   readonly entryLg: number
   readonly emptyMask: number
   readonly emptyValue: number
@@ -53,8 +54,8 @@ export class OnePage {
     this.offsetLo = plan.offsetLo
     this.badLo = plan.unfitLo | c.outputMaskLo
     this.badHi = plan.unfitHi | c.outputMaskHi
-    this.shift = node.shift
-    this.indexMask = node.indexMask
+    this.wordShift = (node.shift - node.entryLg) | 0
+    this.wordMask = (node.indexMask << node.entryLg) | 0
     this.entryLg = node.entryLg
     this.emptyMask = node.emptyMask
     this.emptyValue = node.emptyValue
@@ -91,16 +92,21 @@ const emptyPlace = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: nu
   if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return -1
   const iova64 = BigInt.asUintN(64, iova)
   const paddr64 = BigInt.asUintN(64, paddr)
-  split(iova64, paddr64)
+  const scratch = lanes64
+  scratch[0] = iova64
+  scratch[1] = paddr64
   const four = lanes
   const lo = four[0]!
   const hi = four[1]!
   if (((lo & one.offsetLo) | (four[2]! & one.badLo) | (four[3]! & one.badHi)) !== 0) return -1
-  if ((hi < 0 ? !isUpper64(iova) : iova64 !== iova) || paddr64 !== paddr) return -1
+  if (hi < 0) {
+    if (!isUpper64(iova)) return -1
+  } else if (iova64 !== iova) return -1
+  if (paddr64 !== paddr) return -1
   if (one.attrs[(prot << 2) | 2] !== prot) return -1
   const table = t.cached(hi, lo)
   if (table < 0) return -1
-  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
   return (t.words[at]! & one.emptyMask) === one.emptyValue ? at : -1
 }
 
@@ -111,8 +117,9 @@ export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
   const words = t.words
   const attrs = one.attrs
   const attr = prot << 2
-  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | (lanes[3]! & one.addressHi)
-  words[at] = attrs[attr]! | (lanes[2]! & one.addressLo)
+  const four = lanes
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | (four[3]! & one.addressHi)
+  words[at] = attrs[attr]! | (four[2]! & one.addressLo)
   return true
 }
 
@@ -133,14 +140,17 @@ export const mapOneMoved = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, 
 export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
   if (typeof iova !== 'bigint') return false
   const iova64 = BigInt.asUintN(64, iova)
-  splitOne(iova64)
+  lanes64[0] = iova64
   const lo = lanes[0]!
   const hi = lanes[1]!
-  if ((lo & one.offsetLo) !== 0 || (hi < 0 ? !isUpper64(iova) : iova64 !== iova)) return false
+  if ((lo & one.offsetLo) !== 0) return false
+  if (hi < 0) {
+    if (!isUpper64(iova)) return false
+  } else if (iova64 !== iova) return false
   const table = t.cached(hi, lo)
   if (table < 0) return false
   const words = t.words
-  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
   const d = words[at]!
   if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return false
   // With 32-bit entries the masks of the high lane are zero.
@@ -154,14 +164,16 @@ export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
 export const translateOne = (t: Tree, one: OnePage, iova: bigint): bigint | undefined => {
   if (typeof iova !== 'bigint') return undefined
   const iova64 = BigInt.asUintN(64, iova)
-  splitOne(iova64)
+  lanes64[0] = iova64
   const lo = lanes[0]!
   const hi = lanes[1]!
-  if (hi < 0 ? !isUpper64(iova) : iova64 !== iova) return undefined
+  if (hi < 0) {
+    if (!isUpper64(iova)) return undefined
+  } else if (iova64 !== iova) return undefined
   const table = t.cached(hi, lo)
   if (table < 0) return undefined
   const words = t.words
-  const at = (table + (((lo >>> one.shift) & one.indexMask) << one.entryLg)) | 0
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
   const d = words[at]!
   if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return undefined
   const high = words[(at + one.entryLg) | 0]!

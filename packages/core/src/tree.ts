@@ -14,6 +14,7 @@ export const EMPTY = -1
 export const BLOCKED = -2
 export const NO_MEMORY = -3
 
+// No private methods: those give a class a scope of its own, and every constant that a method reads is then a step further away.
 export class Tree extends TableMemory {
   /** The root's node and word index. They change where the root may grow: see {@link Tree.refresh}. */
   root: HotNode
@@ -62,41 +63,6 @@ export class Tree extends TableMemory {
     return this.compiled.grows && ((hi & this.root.beyondHi) | (lo & this.root.beyondLo)) !== 0
   }
 
-  /** Whether the root must grow before a table of `target` can translate the address: it reaches less, or is below `target` itself. */
-  #tooLow(target: HotNode, hi: number, lo: number): boolean {
-    return this.compiled.grows && (this.root.shift < target.shift || this.beyondRoot(hi, lo))
-  }
-
-  /** Adds levels above the root until it reaches both: the old root becomes entry 0 of the new one. False without memory. */
-  #grow(target: HotNode, hi: number, lo: number): boolean {
-    while (this.#tooLow(target, hi, lo)) {
-      const depth = this.compiled.chain.indexOf(this.root)
-      const parent = this.compiled.chain[depth - 1]
-      if (parent === undefined) throw new Error('an address beyond the highest root passed the checks')
-      const made = this.alloc(parent)
-      if (made === undefined) return false
-      const at = made >>> 2
-      const entry = tableRaw(parent, this.pool.base + BigInt(this.rootWord) * 4n)
-      if (parent.entryLg === 1) this.pool.cells[at >> 1] = BigInt.asIntN(64, entry)
-      else this.words[at] = Number(BigInt.asIntN(32, entry))
-      this.#syncedOr(parent, made, at)
-      const packed = this.rootWord | depth
-      if (Atomics.compareExchange(this.state, STATE_ROOT, packed, at | (depth - 1)) !== packed) this.discard(parent, made)
-      this.refresh()
-    }
-    return true
-  }
-
-  /** Syncs the first entry of a root to be; should the hook throw, the table is given back. */
-  #syncedOr(parent: HotNode, made: PtPtr, at: number): void {
-    try {
-      this.synced(at, 1 << parent.entryLg)
-    } catch (error) {
-      this.discard(parent, made)
-      throw error
-    }
-  }
-
   /** The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. */
   tableFor(target: HotNode, hi: number, lo: number): number {
     if (target === this.last) {
@@ -104,7 +70,7 @@ export class Tree extends TableMemory {
       if (cached >= 0) return cached
       this.beginWalk()
     }
-    if (this.#tooLow(target, hi, lo) && !this.#grow(target, hi, lo)) return NO_MEMORY
+    if (tooLow(this, target, hi, lo) && !grow(this, target, hi, lo)) return NO_MEMORY
     let node = this.root
     let table = this.rootWord
     while (node !== target) {
@@ -184,7 +150,7 @@ export class Tree extends TableMemory {
 
   /** Makes the child table of the empty entry at `at` and installs it. */
   install(node: HotNode, child: HotNode, at: number): number {
-    if (this.pool.shared) return this.#installShared(node, child, at)
+    if (this.pool.shared) return installShared(this, node, child, at)
     const made = this.alloc(child)
     if (made === undefined) return NO_MEMORY
     this.link(node, at, made)
@@ -198,26 +164,6 @@ export class Tree extends TableMemory {
     const lo = advanceLo(this.baseLo, made)
     if (node.entryLg === 1) this.words[at + 1] = node.tableHi | encodeLane(node.tablePieces, 1, hi, lo)
     this.words[at] = node.tableLo | encodeLane(node.tablePieces, 0, hi, lo)
-  }
-
-  /** The same by an exchange: another worker that was first wins. */
-  #installShared(node: HotNode, child: HotNode, at: number): number {
-    const expected = this.rawAt(node, at)
-    // What was empty a moment ago may hold another worker's table by now.
-    if ((Number(BigInt.asIntN(32, expected)) & node.emptyMask) !== node.emptyValue) return this.#installed(node, at)
-    const made = this.alloc(child)
-    if (made === undefined) return NO_MEMORY
-    const raw = tableRaw(node, this.pool.physOf(made))
-    if (this.exchange(node, at, expected, raw)) {
-      this.synced(at, 1 << node.entryLg)
-      return made >>> 2
-    }
-    this.discard(child, made)
-    return this.#installed(node, at)
-  }
-
-  #installed(node: HotNode, at: number): number {
-    return this.isTable(node, at) ? this.tableOf(node, at) : BLOCKED
   }
 
   /** Whether any entry of the table, or of the tables below it, translates (or is not a table of ours). */
@@ -269,6 +215,61 @@ export class Tree extends TableMemory {
       if (this.isTable(node, at)) this.forEachTable(child, this.tableOf(node, at), take)
     }
   }
+}
+
+/** Whether the root must grow before a table of `target` can translate the address: it reaches less, or is below `target` itself. */
+function tooLow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
+  return t.compiled.grows && (t.root.shift < target.shift || t.beyondRoot(hi, lo))
+}
+
+/** Adds levels above the root until it reaches both: the old root becomes entry 0 of the new one. False without memory. */
+function grow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
+  while (tooLow(t, target, hi, lo)) {
+    const depth = t.compiled.chain.indexOf(t.root)
+    const parent = t.compiled.chain[depth - 1]
+    if (parent === undefined) throw new Error('an address beyond the highest root passed the checks')
+    const made = t.alloc(parent)
+    if (made === undefined) return false
+    const at = made >>> 2
+    const entry = tableRaw(parent, t.pool.base + BigInt(t.rootWord) * 4n)
+    if (parent.entryLg === 1) t.pool.cells[at >> 1] = BigInt.asIntN(64, entry)
+    else t.words[at] = Number(BigInt.asIntN(32, entry))
+    syncedOr(t, parent, made, at)
+    const packed = t.rootWord | depth
+    if (Atomics.compareExchange(t.state, STATE_ROOT, packed, at | (depth - 1)) !== packed) t.discard(parent, made)
+    t.refresh()
+  }
+  return true
+}
+
+/** Syncs the first entry of a root to be; should the hook throw, the table is given back. */
+function syncedOr(t: Tree, parent: HotNode, made: PtPtr, at: number): void {
+  try {
+    t.synced(at, 1 << parent.entryLg)
+  } catch (error) {
+    t.discard(parent, made)
+    throw error
+  }
+}
+
+/** The same by an exchange: another worker that was first wins. */
+function installShared(t: Tree, node: HotNode, child: HotNode, at: number): number {
+  const expected = t.rawAt(node, at)
+  // What was empty a moment ago may hold another worker's table by now.
+  if ((Number(BigInt.asIntN(32, expected)) & node.emptyMask) !== node.emptyValue) return installed(t, node, at)
+  const made = t.alloc(child)
+  if (made === undefined) return NO_MEMORY
+  const raw = tableRaw(node, t.pool.physOf(made))
+  if (t.exchange(node, at, expected, raw)) {
+    t.synced(at, 1 << node.entryLg)
+    return made >>> 2
+  }
+  t.discard(child, made)
+  return installed(t, node, at)
+}
+
+function installed(t: Tree, node: HotNode, at: number): number {
+  return t.isTable(node, at) ? t.tableOf(node, at) : BLOCKED
 }
 
 /** The index of the address in a table of `node`. */
