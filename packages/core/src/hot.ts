@@ -11,12 +11,12 @@ export function prefix64(words: Int32Array, at: number, n: number, maskBits: num
   const value = valueBits | 0
   let i = at | 0
   const end = (at + 2 * n) | 0
-  const bulk = (end - 8) | 0
-  for (; i <= bulk; i = (i + 8) | 0) {
-    const a = words[i]! ^ value
-    const b = words[(i + 2) | 0]! ^ value
-    const c = words[(i + 4) | 0]! ^ value
-    const d = words[(i + 6) | 0]! ^ value
+  const bulk = (end - 16) | 0
+  for (; i <= bulk; i = (i + 16) | 0) {
+    const a = (words[i]! ^ value) | (words[(i + 2) | 0]! ^ value)
+    const b = (words[(i + 4) | 0]! ^ value) | (words[(i + 6) | 0]! ^ value)
+    const c = (words[(i + 8) | 0]! ^ value) | (words[(i + 10) | 0]! ^ value)
+    const d = (words[(i + 12) | 0]! ^ value) | (words[(i + 14) | 0]! ^ value)
     if (((a | b | c | d) & mask) !== 0) break
   }
   for (; i < end; i = (i + 2) | 0) if (((words[i]! ^ value) & mask) !== 0) break
