@@ -228,27 +228,23 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
     const t = this.#tree
     const one = this.#quietOne
-    if (gather !== undefined) return this.#unmapGathered(iova, pgsize, pgcount, gather)
-    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false && unmapOne(t, one, iova)) return pgsize
-    return this.#unmapPages(iova, pgsize, pgcount, undefined)
-  }
-
-  #unmapGathered(iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather): number {
-    const t = this.#tree
-    const one = this.#changeOne
-    if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false) {
-      bindGather('unmapPages', gather, t)
-      if (unmapOne(t, one, iova)) {
-        if (this.#ranged) noteRange(t, gather, iova)
-        // its address is in the lanes
-        else reportPages(t, one.plan, lanes[1]!, lanes[0]!, 1, gather)
-        return pgsize
-      }
-    }
+    if (gather === undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false)
+      if (unmapOne(t, one, iova)) return pgsize
     return this.#unmapPages(iova, pgsize, pgcount, gather)
   }
 
+  // One method, and a large one: V8 does not inline it into the short way, which is then small enough to be inlined itself.
   #unmapPages(iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather | undefined): number {
+    const one = this.#changeOne
+    if (gather !== undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && this.#tree.inCallback === false) {
+      bindGather('unmapPages', gather, this.#tree)
+      if (unmapOne(this.#tree, one, iova)) {
+        if (this.#ranged) noteRange(this.#tree, gather, iova)
+        // its address is in the lanes
+        else reportPages(this.#tree, one.plan, lanes[1]!, lanes[0]!, 1, gather)
+        return pgsize
+      }
+    }
     const t = this.#changing('unmapPages')
     const plan = planOf(t.compiled, pgsize)
     if (plan === undefined || !isAddress(iova)) throw this.#explain('unmapPages', iova, undefined, pgsize, pgcount)
