@@ -16,7 +16,7 @@ Measures the page tables, next to plain writes of the same bytes in the same run
   --quick          15 short runs of each row, under a minute (the default)
   --full           31 longer runs, and the rows that take much time or memory
   --one-format     only the figures with one format in use; --all-formats: only those with every format of the workspace used before
-  --isolated       for the figures with one format, each row in a process of its own
+  --isolated       for the figures with one format, each row in a process of its own that did nothing else before
   --only PATTERN   only rows whose name the regular expression finds; the references always run
   --list           print the names of the rows
   --json           print the report as JSON
@@ -100,6 +100,8 @@ function choose({ full, only, rows: names }: Options): Choice {
 /** Measures in this process. */
 function here(options: Options, { rows, heap }: Choice, streams: Streams): Column {
   if (options.column === 'all') exerciseFormats()
+  // the same for one format, so that the columns differ by the others alone
+  else if (!options.isolated) exerciseFormats(new Set(rows.map(groupOf)))
   const measured = figures(measure([...REFERENCES, ...rows], options.full ? FULL : QUICK, progressOf(streams)))
   return { rows: measured, heap: heap.map(({ measure: bytes, ...row }) => ({ ...row, bytes: bytes() })) }
 }
@@ -112,21 +114,27 @@ function run(options: Options, choice: Choice, streams: Streams): Report {
   return { machine: machine(), mode: options.full ? 'full' : 'quick', isolated: options.isolated, rows, heap }
 }
 
+/** The format, or what else it measures. */
+function groupOf({ id }: Named): string {
+  return id.split('/')[0] ?? ''
+}
+
 function apart(options: Options, column: 'one' | 'all', rows: readonly Named[], heap: readonly Named[]): Column {
   const names = [...REFERENCES, ...rows, ...heap].map(({ id }) => id).join('\n')
-  return measureApart([options.full ? '--full' : '--quick', '--column', column, '--rows', names])
+  const isolated = options.isolated ? ['--isolated'] : []
+  return measureApart([options.full ? '--full' : '--quick', ...isolated, '--column', column, '--rows', names])
 }
 
 /** Each format, or each row, in a process of its own; the references' figures are those of the first, each row's ratio is to the `fill` beside it. */
 function oneFormat(options: Options, choice: Choice, streams: Streams): Column {
   const rows: Figure[] = []
   const heap: HeapFigure[] = []
-  const groupOf = ({ id }: Named): string => (options.isolated ? id : (id.split('/')[0] ?? ''))
+  const own = options.isolated ? ({ id }: Named): string => id : groupOf
   const chosen = choice.rows.filter((row) => row.everyFormat !== true)
-  const groups = new Set([...chosen, ...choice.heap].map(groupOf))
+  const groups = new Set([...chosen, ...choice.heap].map(own))
   for (const group of groups) {
     progressOf(streams)(group)
-    const inGroup = (row: Named): boolean => groupOf(row) === group
+    const inGroup = (row: Named): boolean => own(row) === group
     const found = apart(options, 'one', chosen.filter(inGroup), choice.heap.filter(inGroup))
     rows.push(...found.rows)
     heap.push(...found.heap)
