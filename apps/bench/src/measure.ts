@@ -15,7 +15,7 @@ export interface Plan {
   readonly warmUpMs: number
 }
 
-export interface Measured extends Omit<Row, 'prepare' | 'full' | 'everyFormat'> {
+export interface Measured extends Omit<Row, 'prepare' | 'full' | 'everyFormat' | 'ballast'> {
   /** Nanoseconds a unit. */
   readonly ns: Summary
 }

@@ -24,6 +24,8 @@ export interface Row {
   readonly full?: boolean
   /** Only measured after every format was used. */
   readonly everyFormat?: boolean
+  /** Keeps so much on the heap that every collection is a long one: measured in a process without the other rows. */
+  readonly ballast?: boolean
   readonly prepare: () => Pass
 }
 

@@ -33,9 +33,7 @@ export const ROWS: readonly Row[] = [
   ...unmapRows(V7S),
   ...translateRows(V7S),
   ...formatRows(),
-  ...inspectRows(),
-  // last, since a million mappings make every later collection of garbage a long one
-  ...gpuvmRows(ARM64),
+  ...[...inspectRows(), ...gpuvmRows(ARM64)].map((row) => ({ ...row, ballast: true })),
 ]
 
 export const HEAP_ROWS: readonly HeapRow[] = [...heapRows(ARM64), ...heapRows(V7S)]
