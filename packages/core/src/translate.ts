@@ -112,9 +112,8 @@ function isPlainest(plan: LeafPlan): boolean {
 }
 
 /**
- * Addresses are taken in chunks. What the quick loops cannot do waits for the chunk's end, for two reasons: V8 keeps nothing in registers
- * across a call, not even an array's length, so that a loop with a call in it is slower by half; and once the entries of all who wait are
- * known, they are read one after the other, by loads that depend on nothing. A processor has dozens of these under way.
+ * Addresses are taken in chunks. What the quick loops cannot do waits for the chunk's end: once the entries of all who wait are known, they
+ * are read one after the other, by loads that depend on nothing. A processor has dozens of these under way, where each would wait for its walk.
  */
 const CHUNK = 64
 /** Where in the batch those stand who wait. */
@@ -141,7 +140,10 @@ function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: nu
     const table = t.findTable(last, hi, lo)
     waitingPlace[j] = table < 0 ? -1 : table + (slotIndex(last, hi, lo) << last.entryLg)
   }
-  for (let j = 0; j < waiting; j = (j + 1) | 0) waitingLow[j] = words[waitingPlace[j]!]!
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const at = waitingPlace[j]!
+    waitingLow[j] = at < 0 ? 0 : words[at]!
+  }
   let hits = 0
   for (let j = 0; j < waiting; j = (j + 1) | 0) {
     const i = waitingAt[j]!
