@@ -24,7 +24,6 @@ export class Tree extends TableMemory {
   readonly last: HotNode
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
-  readonly spanMask: number
   /** What an address' low lane keeps in a tag; and what brings the high lane beside the span. */
   readonly tagMask: number
   readonly upLg: number
@@ -43,8 +42,7 @@ export class Tree extends TableMemory {
     // A tag must prove that an address is in the input window, and fit into a lane.
     const cacheable = compiled.chain.length > 1 && spanLg >= TAG_SPARE_BITS && spanLg <= 31 && 2 ** spanLg <= compiled.inputBytes
     this.spanLg = cacheable ? spanLg | 0 : 0
-    this.spanMask = (2 ** this.spanLg - 1) | 0
-    this.tagMask = ~this.spanMask
+    this.tagMask = -1 << this.spanLg
     this.upLg = (32 - this.spanLg) | 0
     this.renewStamp()
     this.refresh()

@@ -29,13 +29,13 @@ export class PtFreeList {
   /** Puts a live block on the list; it stays allocated, and unchanged, until {@link PtFreeList.putBack}. @throws `EFAULT` as `pool.free` */
   add(ptr: PtPtr): void {
     const bytes = this.#pool.sizeOf(ptr)
-    const counts = this.#counts
-    if (bytes === PAGE && ptr === this.#next) counts[counts.length - 1] = counts[counts.length - 1]! + 1
-    else {
-      this.#starts.push(ptr)
-      counts.push(1)
+    if (bytes === PAGE) {
+      this.#addPages(ptr, 1)
+      return
     }
-    this.#next = bytes === PAGE ? ptr + PAGE : -1
+    this.#starts.push(ptr)
+    this.#counts.push(1)
+    this.#next = -1
     this.#bytes += bytes
   }
 
@@ -44,10 +44,11 @@ export class PtFreeList {
    * @internal
    */
   addRun(first: PtPtr, count: number, bytes: number): void {
-    if (bytes !== PAGE || first + count * PAGE > this.#pool.size) {
-      for (let i = 0; i < count; i++) this.add((first + i * bytes) as PtPtr)
-      return
-    }
+    if (bytes === PAGE && first + count * PAGE <= this.#pool.size) this.#addPages(first, count)
+    else for (let i = 0; i < count; i++) this.add((first + i * bytes) as PtPtr)
+  }
+
+  #addPages(first: PtPtr, count: number): void {
     const counts = this.#counts
     if (first === this.#next) counts[counts.length - 1] = counts[counts.length - 1]! + count
     else {
