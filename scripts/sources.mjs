@@ -18,7 +18,7 @@ function registryHosts() {
   return stdout
     .split('\0')
     .filter((file) => file !== '')
-    .filter((file) => existsSync(ROOT + file) && !/(?:\/test-data\/|\/dumps\/|\.(?:elf|bin|gz)$)/.test(file))
+    .filter((file) => existsSync(ROOT + file) && !/(?:\/test-data\/|\.(?:elf|bin|gz)$)/.test(file))
     .flatMap((file) => {
       const lines = readFileSync(ROOT + file, 'utf8').split('\n')
       return lines.flatMap((line, at) => (REGISTRY_HOST.test(line) ? [`${file}:${at + 1}: names the host of a package registry`] : []))

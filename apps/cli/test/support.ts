@@ -10,7 +10,7 @@ import { main } from '../src/main.ts'
 
 export const ROOT: string = fileURLToPath(new URL('../../..', import.meta.url))
 /** The memory that real kernels left. */
-export const DUMPS: string = join(ROOT, 'apps/demo/dumps')
+export const DUMPS: string = join(ROOT, 'packages/inspect/test-data/dumps')
 
 export interface Run {
   readonly code: number

@@ -24,11 +24,11 @@ export interface Dumps {
 const TRACES = ['linux61-4k-nvme', 'linux61-4k-e1000e', 'linux612-16k-nvme', 'linux61-vtd-nvme']
 const SCENARIO = 'frame.json'
 
-/** Reads the images from the app's folder `dumps`. */
+/** Reads the images from the test data of `inspect`. */
 export async function readDumps(): Promise<Dumps> {
   const traces = TRACES.map(async (name) => ({
-    trace: { name, text: readText(`dumps/traces/${name}/trace.txt`) },
-    dump: await readDump(`traces/${name}`),
+    trace: { name, text: readText(`${DATA}/traces/${name}/trace.txt`) },
+    dump: await readDump(name, 'traces'),
   }))
   return {
     smmuv3: await readDump('linux-smmuv3'),
@@ -40,17 +40,20 @@ export async function readDumps(): Promise<Dumps> {
   }
 }
 
-/** The sources are in src/, the bundle is in dist/: the files are beside both. */
+/** The sources are in src/, the bundle is in dist/: the way is the same from both. */
 function fileOf(path: string): URL {
   return new URL(`../${path}`, import.meta.url)
 }
+
+const DATA = '../../packages/inspect/test-data'
 
 function readText(path: string): string {
   return readFileSync(fileOf(path), 'utf8')
 }
 
-function readDump(name: string): Promise<Dump> {
-  return openDump(name, readFileSync(fileOf(`dumps/${name}/memory.elf`)), readText(`dumps/${name}/expected.json`))
+function readDump(name: string, kind = 'dumps'): Promise<Dump> {
+  const folder = `${DATA}/${kind}/${name}`
+  return openDump(name, readFileSync(fileOf(`${folder}/memory.elf`)), readText(`${folder}/expected.json`))
 }
 
 /** A dump of an ELF file's bytes. @throws `EBADMSG` for a file that is none, or is truncated */

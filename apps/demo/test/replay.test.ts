@@ -85,10 +85,16 @@ describe('the commands', () => {
   }
 
   test('replay: a folder or its trace, as text or JSON', async () => {
-    const { code, out } = await run('replay', at('dumps/traces/linux612-16k-nvme'))
+    const { code, out } = await run('replay', at('../../packages/inspect/test-data/traces/linux612-16k-nvme'))
     expect(code).toBe(0)
     expect(out).toMatch(/592 of 592(.*\n)*.*✔ 5 of 5 checks\n$/)
-    const json = await run('replay', at('dumps/traces/linux612-16k-nvme/trace.txt'), '--json', '--stream', '0x20')
+    const json = await run(
+      'replay',
+      at('../../packages/inspect/test-data/traces/linux612-16k-nvme/trace.txt'),
+      '--json',
+      '--stream',
+      '0x20',
+    )
     expect([json.code, JSON.parse(json.out).ok, JSON.parse(json.out).kernel.identical]).toEqual([0, true, 592])
   })
 

@@ -1,4 +1,4 @@
-/** The memory of real kernels that the demo carries, and what an independent walker made of it. */
+/** The memory of real kernels in test-data, and what an independent walker made of it. */
 import { readFileSync } from 'node:fs'
 import { bytesSource, type MemoryImage, openImage } from '../../src/index.ts'
 
@@ -16,7 +16,7 @@ export interface Expected {
   readonly streams: readonly ({ readonly sid: number; readonly mappings: readonly Row[] } & Readonly<Record<string, unknown>>)[]
 }
 
-const folder = (name: DumpName): URL => new URL(`../../../../apps/demo/dumps/${name}/`, import.meta.url)
+const folder = (name: DumpName): URL => new URL(`../../test-data/dumps/${name}/`, import.meta.url)
 
 export function dumpBytes(name: DumpName): Uint8Array {
   // No Buffer: its slice is not a copy

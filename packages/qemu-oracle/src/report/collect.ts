@@ -49,7 +49,7 @@ export function readOutcomes(folder: string): readonly Outcome[] {
 export function collect(root: string, packages: readonly FormatPackage[], outcomes: readonly Outcome[]): readonly Evidence[] {
   return packages.flatMap(({ folder, formats, verified }) => {
     const vectors = readVectors(join(root, folder, 'test-data', 'vectors'))
-    const dumps = readDumps(join(root, 'apps', 'demo', 'dumps'), verified)
+    const dumps = readDumps(join(root, 'packages/inspect/test-data/dumps'), verified)
     return formats.map((format) => ({
       format,
       folder,
