@@ -22,7 +22,7 @@ export function configOf(tests: 'test' | 'long', options: NonNullable<ViteUserCo
       include: [`${tests}/**/*.test.ts`],
       // vitest would leave one core idle, which on a machine of two is half of it
       maxWorkers: availableParallelism(),
-      projects: [...projects('packages', tests), ...projects('apps', tests)],
+      projects: ['packages', 'packages/formats', 'apps'].flatMap((folder) => projects(folder, tests)),
       ...options,
     },
   })

@@ -1,6 +1,7 @@
 // What the README's table says of each format: levels, granules, page sizes and address bits as the declaration's configurations have
 // them, bundled and run from source, so that no build comes before it; features and verification as package.json says; vectors counted.
 import { existsSync, readdirSync } from 'node:fs'
+import { basename } from 'node:path'
 import { build } from 'esbuild'
 import { ROOT, SOURCE } from './workspace.mjs'
 
@@ -17,7 +18,7 @@ export async function formatRows(packages) {
     const formats = Object.values(modules[i] ?? {}).filter(isFormat)
     if (formats.length === 0) throw new Error(`${folder}/src/index.ts exports no format`)
     const { title = '', features = '–' } = manifest.ioPgtable ?? {}
-    const link = `[\`${folder.slice('packages/'.length)}\`](${folder})`
+    const link = `[\`${basename(folder)}\`](${folder})`
     return [title, link, ...declared(formats), features, verified(folder, manifest.ioPgtable?.verified)]
   })
 }

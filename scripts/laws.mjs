@@ -2,11 +2,12 @@
 // `node scripts/laws.mjs [NAME...]` checks the packages of these folder names alone.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const wanted = process.argv.slice(2)
 const formats = packagesIn('packages').filter(({ folder, manifest }) => {
-  return manifest.ioPgtable && (wanted.length === 0 || wanted.includes(folder.replace('packages/', '')))
+  return manifest.ioPgtable && (wanted.length === 0 || wanted.includes(basename(folder)))
 })
 let failed = false
 

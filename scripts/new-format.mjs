@@ -1,11 +1,11 @@
-// Makes a format package, packages/NAME, that is green at once: `npm run new-format -- NAME [--title 'What it is']`.
+// Makes a format package, packages/formats/NAME, that is green at once: `npm run new-format -- NAME [--title 'What it is']`.
 // The package is scripts/template, a two-level format called acme-iommu, with the name filled in; docs/adding-a-format.md goes on from there.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Script } from 'node:vm'
-import { ROOT } from './workspace.mjs'
+import { FORMATS, ROOT } from './workspace.mjs'
 
 const USAGE = "usage: npm run new-format -- NAME [--title 'What it is']   (NAME: lower case, digits and hyphens, as in arm-v7s)"
 const TEMPLATE = join(ROOT, 'scripts/template')
@@ -60,7 +60,7 @@ if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) || more.length > 0)
   refuse(name === '' ? 'no NAME given' : `${positionals.join(' ')}: not a name`)
 const title = values.title ?? name
 if (!/^[\w ,.:;()+/&-]+$/.test(title)) refuse(`title ${title}: letters, digits, spaces and ,.:;()+/&- expected`)
-const folder = `packages/${name}`
+const folder = `${FORMATS}/${name}`
 if (existsSync(ROOT + folder)) refuse(`${folder} is there already`)
 const { camel, pairs } = substitutions(name, title)
 const why = name === 'acme-iommu' ? undefined : unusable(camel)

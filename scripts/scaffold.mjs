@@ -5,26 +5,27 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { ROOT } from './workspace.mjs'
+import { FORMATS, ROOT } from './workspace.mjs'
 
 const NAME = 'a-quite-long-name-for-an-mmu'
+const FOLDER = `${FORMATS}/${NAME}`
 /** What generate.mjs reads or writes of the apps. */
 const LISTED = 'apps/(?:demo/src/policies/|cli/src/formats\\.ts)'
 /** What a format is made from. */
 const PACKAGES = ['pt-allocator', 'core', 'conformance']
 const NEEDED = new RegExp(`^(?:[^/]+$|(?:scripts|docs|\\.changeset)/|packages/(?:${PACKAGES.join('|')})/|${LISTED})`)
 
-const TESTS = { extends: './tsconfig.json', include: [`packages/${NAME}/test`] }
+const TESTS = { extends: './tsconfig.json', include: [`${FOLDER}/test`] }
 const COMMANDS = [
   ['node', 'scripts/run.mjs', 'new-format', NAME, '--title', 'An MMU (made by a check)'],
-  ['pnpm', '--filter', `./packages/${NAME}`, 'build'],
+  ['pnpm', '--filter', `./${FOLDER}`, 'build'],
   ['vitest', 'run', '--project', NAME],
-  ['tsc', '-p', `packages/${NAME}`],
+  ['tsc', '-p', FOLDER],
   ['tsc', '-p', 'tests.json'],
-  ['biome', 'check', '--error-on-warnings', `packages/${NAME}`],
-  ['knip', '--no-progress', '--no-config-hints', '--workspace', `packages/${NAME}`],
+  ['biome', 'check', '--error-on-warnings', FOLDER],
+  ['knip', '--no-progress', '--no-config-hints', '--workspace', FOLDER],
   ['node', 'scripts/generate.mjs', '--check'],
-  ['node', 'scripts/docs.mjs', `packages/${NAME}/README.md`],
+  ['node', 'scripts/docs.mjs', `${FOLDER}/README.md`],
 ]
 
 const copy = mkdtempSync(join(tmpdir(), 'io-pgtable-scaffold-'))

@@ -18,11 +18,17 @@ export const SOURCE = '@io-pgtable/source'
 
 /** @typedef {{ folder: string, manifest: Manifest }} Package `folder` is relative to the root, with forward slashes */
 
-/** The packages below `packages` or `apps`, by name. @param {string} group @returns {Package[]} */
+/** Where the packages that are formats are, and what families of them share. */
+export const FORMATS = 'packages/formats'
+
+/** The packages below `packages` or `apps`, those of a folder by name. @param {string} group @returns {Package[]} */
 export function packagesIn(group) {
   return readdirSync(ROOT + group)
     .sort()
     .map((name) => `${group}/${name}`)
-    .filter((folder) => existsSync(`${ROOT}${folder}/package.json`))
-    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(`${ROOT}${folder}/package.json`, 'utf8')) }))
+    .flatMap((folder) => {
+      if (folder === FORMATS) return packagesIn(folder)
+      if (!existsSync(`${ROOT}${folder}/package.json`)) return []
+      return [{ folder, manifest: JSON.parse(readFileSync(`${ROOT}${folder}/package.json`, 'utf8')) }]
+    })
 }

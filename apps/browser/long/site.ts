@@ -1,7 +1,7 @@
 /** A site on this machine that serves the page, the kit's worker and the formats, all bundled from what the packages' builds made. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { extname } from 'node:path'
+import { basename, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { packagesIn, ROOT } from '../../../scripts/workspace.mjs'
@@ -16,7 +16,7 @@ export interface Site {
 /** The built modules of all formats, by the name of their package's folder. */
 function builtFormats(): Map<string, string> {
   const packages = packagesIn('packages').flatMap(({ folder, manifest: { ioPgtable } }) => {
-    return ioPgtable === undefined ? [] : [[folder.slice('packages/'.length), `${ROOT}${folder}/${ioPgtable.format}`] as const]
+    return ioPgtable === undefined ? [] : [[basename(folder), `${ROOT}${folder}/${ioPgtable.format}`] as const]
   })
   return new Map(packages)
 }

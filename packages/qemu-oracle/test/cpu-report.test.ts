@@ -18,7 +18,7 @@ const vectors = { files: 3, operations: 1234, configs: 2 }
 
 it('sums what was found, CPU and IOMMU apart', () => {
   const outcomes = [outcome({ mappings: 2000, wrong: 5 }), outcome({ oracle: 'SMMUv3', config: '4K', faults: 1, wrong: 2 })]
-  const text = verificationText([{ format: arm64LpaeS1, folder: 'packages/arm64-lpae-s1', vectors, outcomes, dumps: [] }])
+  const text = verificationText([{ format: arm64LpaeS1, folder: 'packages/formats/arm64-lpae-s1', vectors, outcomes, dumps: [] }])
   expect(text).toContain('| `arm64-lpae-s1` | 3, 1,234 | 1, 1,001 | 1, 1,234 | 7 | – |')
   expect(text).toContain('| 4K, 48 bits | AArch64 MMU | 2,000 | 1,000 | 234 | 5 | – |')
   expect(text).toContain('QEMU 10.0.2.')
@@ -29,7 +29,7 @@ it('sums what was found, CPU and IOMMU apart', () => {
 it('says plainly that nothing has verified a format', () => {
   const none = { files: 0, operations: 0, configs: 0 }
   const format = { ...arm64LpaeS1, FORMAT: 'sun50i-iommu' }
-  const text = verificationText([{ format, folder: 'packages/sun50i-iommu', vectors: none, outcomes: [], dumps: [] }])
+  const text = verificationText([{ format, folder: 'packages/formats/sun50i-iommu', vectors: none, outcomes: [], dumps: [] }])
   expect(text).toContain('| `sun50i-iommu` | – | – | – | – | – |')
   expect(text).toContain('All of it: there is no walker in QEMU, no vector and no dump.')
 })

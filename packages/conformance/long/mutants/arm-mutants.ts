@@ -1,10 +1,10 @@
 /** Faults of the two Arm formats; those that are wrong both ways, consistently, fail by the vectors alone. */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { AnyFmt, Kind, LeafKind, Piece, Prot, VectorBinding } from '@io-pgtable/core'
-import { armV7s } from '../../../arm-v7s/src/index.ts'
-import { vectorBindings as v7sBindings } from '../../../arm-v7s/src/vectors.ts'
-import { arm64LpaeS1 } from '../../../arm64-lpae-s1/src/index.ts'
-import { vectorBindings as lpaeBindings } from '../../../arm64-lpae-s1/src/vectors.ts'
+import { armV7s } from '../../../formats/arm-v7s/src/index.ts'
+import { vectorBindings as v7sBindings } from '../../../formats/arm-v7s/src/vectors.ts'
+import { arm64LpaeS1 } from '../../../formats/arm64-lpae-s1/src/index.ts'
+import { vectorBindings as lpaeBindings } from '../../../formats/arm64-lpae-s1/src/vectors.ts'
 import type { VectorFile } from '../../src/index.ts'
 import { changed, type Mutant, rekinded, renoded, reshaped } from './mutant.ts'
 

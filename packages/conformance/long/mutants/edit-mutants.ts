@@ -1,7 +1,7 @@
 /** Faults of the engine in what changes mappings in place, and in adopting. */
 import { type AnyFmt, IoPageTable as Engine, type IoPageTable, IotlbGather, type Leaf } from '@io-pgtable/core'
-import { armV7s } from '../../../arm-v7s/src/index.ts'
-import { arm64LpaeS1 } from '../../../arm64-lpae-s1/src/index.ts'
+import { armV7s } from '../../../formats/arm-v7s/src/index.ts'
+import { arm64LpaeS1 } from '../../../formats/arm64-lpae-s1/src/index.ts'
 import type { CreateTable } from '../../src/index.ts'
 import { toy } from '../../src/toy.ts'
 import { allocating, changed, engine, type Mutant, over } from './mutant.ts'

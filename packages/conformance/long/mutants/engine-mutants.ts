@@ -1,6 +1,6 @@
 /** Faults of the engine, on the teaching format and on an Arm one. */
 import { type AnyFmt, IoPgtableError, type IotlbGather, Prot } from '@io-pgtable/core'
-import { arm64LpaeS1 } from '../../../arm64-lpae-s1/src/index.ts'
+import { arm64LpaeS1 } from '../../../formats/arm64-lpae-s1/src/index.ts'
 import type { CreateTable } from '../../src/index.ts'
 import { toy } from '../../src/toy.ts'
 import { allocating, changed, engine, flushing, type Mutant, over } from './mutant.ts'

@@ -1,3 +1,0 @@
-import { preset } from '../../scripts/tsup-preset.ts'
-
-export default preset()
