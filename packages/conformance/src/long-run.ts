@@ -7,7 +7,7 @@ import { type CreateTable, makeCase } from './check/case.ts'
 import { environmentVariable } from './check/environment.ts'
 import { type Draw, operationOf } from './check/generate.ts'
 import { Fault } from './check/law.ts'
-import { generator } from './check/random.ts'
+import { seededIntegers } from './seeded-integers.ts'
 import { Session } from './check/session.ts'
 import { syncBefore } from './check/table-laws.ts'
 
@@ -50,7 +50,7 @@ export function longRun(options: LongRunOptions): LongRunReport {
   if (request === undefined) throw new Error(`${format.FORMAT} has no configuration ${config}`)
   const make: CreateTable = createTable ?? ((fmt, wanted) => IoPageTable.createRaw(fmt, wanted))
   const c = makeCase({ format, name: config, request, createTable: make, effort: 'quick', replay: undefined, seed })
-  const below = generator(seed)
+  const below = seededIntegers(seed)
   const report = { tables: 0, conflicts: 0, parts: 0, mappings: 0 }
   let session = new Session(c)
   let n = 0

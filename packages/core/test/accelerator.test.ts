@@ -2,6 +2,7 @@
 import { IoPageTable, IotlbGather } from '@io-pgtable/core'
 import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { seededIntegers } from '../../conformance/src/seeded-integers.ts'
 import { kernelOf, moduleBytes, type RunKernel } from '../src/accelerator.ts'
 import { MiB, PAGE, RW } from './helpers.ts'
 import { type Shape, toy } from './toy-format.ts'
@@ -11,15 +12,6 @@ const wasmMemory = (bytes: number): WebAssembly.Memory => new WebAssembly.Memory
 /** Not `toEqual`, which compares a million words one by one in a second. */
 function isSame(a: Int32Array, b: Int32Array): boolean {
   return Buffer.compare(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength)) === 0
-}
-
-/** Numbers that are the same in every run. */
-function randomSource(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-    return (state >>> 8) % below
-  }
 }
 
 test('the module is valid, and small', () => {
@@ -41,7 +33,7 @@ const expected: (memory: Int32Array) => RunKernel = (memory) => (at, words, mask
 }
 
 test('random runs: all checked before the first is written, none beyond the end', () => {
-  const random = randomSource(7)
+  const random = seededIntegers(7)
   const memory = wasmMemory(65_536)
   const words = new Int32Array(memory.buffer, 0, 1024)
   const kernel = kernelOf({ wasm: memory, shared: false })
@@ -89,7 +81,7 @@ const SHAPES: Record<string, Partial<Shape>> = {
 
 describe.each(Object.entries(SHAPES))('tables on a WebAssembly.Memory and on a buffer stay bit-identical: %s', (_, shape) => {
   test('random maps and unmaps in bulk, with conflicts and holes', () => {
-    const random = randomSource(42)
+    const random = seededIntegers(42)
     const fast = tableOn(wasmMemory(SIZE), shape)
     const plain = tableOn(new ArrayBuffer(SIZE), shape)
     for (let round = 0; round < 200; round++) {

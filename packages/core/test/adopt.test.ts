@@ -2,6 +2,7 @@
 import { IoPageTable, IotlbGather, Prot } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
+import { seededIntegers } from '../../conformance/src/seeded-integers.ts'
 import { deviceWalk } from './hardware.ts'
 import { BLOCK, HUGE, KiB, logged, MiB, PAGE, RW, TABLE, thrownBy } from './helpers.ts'
 import { type Shape, type Toy, toy } from './toy-format.ts'
@@ -192,11 +193,7 @@ test('hostile tables: outside of the memory, cycles, shared and skipping ones, a
 })
 
 test('every table pointer of random memory is followed only where it leads to memory', () => {
-  let state = 12345
-  const next = (limit: number): number => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0
-    return (state >>> 8) % limit
-  }
+  const next = seededIntegers(12345)
   const codes = new Map<string, number>()
   for (let round = 0; round < 200; round++) {
     const g = guest()

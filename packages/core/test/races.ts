@@ -1,5 +1,6 @@
 /** What the threads of workers.test.ts do, each with its own addresses of one table; a single thread does the same one after the other. */
 import { type IoPageTable, IotlbGather } from '@io-pgtable/core'
+import { seededIntegers } from '../../conformance/src/seeded-integers.ts'
 import type { Shape, Toy } from './toy-format.ts'
 
 export interface RaceShape {
@@ -39,7 +40,7 @@ export function runRaces(table: IoPageTable<Toy>, { rounds, threads }: RaceShape
 
 /** Random work in whole tables of the last level: they come and go, and their memory goes from thread to thread. */
 export function runSteps(table: IoPageTable<Toy>, { steps, threads }: RaceShape, me: number): { checks: number; calls: number } {
-  const random = seeded(me + 1)
+  const random = seededIntegers(me + 1)
   const mapped = new Map<number, bigint>()
   const gather = new IotlbGather()
   let checks = 0
@@ -72,12 +73,4 @@ export function runSteps(table: IoPageTable<Toy>, { steps, threads }: RaceShape,
 
 function paddrOf(iova: bigint): bigint {
   return iova ^ 0x7_0000_0000n
-}
-
-function seeded(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
 }

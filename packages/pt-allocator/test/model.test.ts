@@ -1,7 +1,8 @@
 /** Random operations against a model that is obviously right: an array of who owns each 64 bytes. Replay: PT_SEED=n vitest run model */
 import { IoPgtableError, type PtPool, type PtPtr } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
-import { BASE, fillUp, isZero, MiB, newPool, randomFrom } from './helpers.ts'
+import { seededIntegers } from '../../conformance/src/seeded-integers.ts'
+import { BASE, fillUp, isZero, MiB, newPool } from './helpers.ts'
 
 const OPERATIONS = 8_000
 const UNIT = 64
@@ -85,8 +86,7 @@ class Model {
 }
 
 function run(seed: number, pool: PtPool): void {
-  const random = randomFrom(seed)
-  const below = (n: number) => Math.floor(random() * n)
+  const below = seededIntegers(seed)
   const model = new Model(pool)
   const owners = ['(no owner)', 'a', 'b', 'c']
   const tags = owners.map((name, i) => (i === 0 ? 0 : pool.owner(name)))
@@ -121,7 +121,7 @@ function run(seed: number, pool: PtPool): void {
   for (let i = 0; i < OPERATIONS; i++) {
     // tides: the pool fills, is full for a while, and empties
     const tide = Math.sin(i / 700)
-    if (random() < 0.5 + tide * 0.3) alloc()
+    if (below(1000) < 500 + tide * 300) alloc()
     else free(below(50) === 0 ? below(40) : 1)
     if (i % 1000 === 0) model.check()
   }

@@ -4,7 +4,7 @@ import { type Case, makeCase } from './case.ts'
 import { type CheckFormatOptions, caseOptions, runLaw, type TestFunction } from './check-format.ts'
 import { Fault, type Law } from './law.ts'
 import { type MakePolicy, PolicySession } from './policy-session.ts'
-import { generator } from './random.ts'
+import { seededIntegers } from '../seeded-integers.ts'
 
 export interface CheckFlushPolicyOptions extends Pick<CheckFormatOptions, 'effort' | 'seed' | 'createTable'> {
   readonly test: TestFunction
@@ -43,7 +43,7 @@ export function checkFlushPolicy(options: CheckFlushPolicyOptions): void {
 
 function runSession(c: Case, policy: MakePolicy, seed: number): void {
   const session = new PolicySession(c, policy)
-  const below = generator(seed)
+  const below = seededIntegers(seed)
   try {
     for (let i = 0; i < LENGTHS[c.effort].requests; i++) session.request(below)
     session.close()

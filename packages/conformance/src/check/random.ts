@@ -70,14 +70,3 @@ function failureOf(run: () => void): unknown {
   }
   return undefined
 }
-
-/** Integers from a seed (mulberry32). */
-export function generator(seed: number): (limit: number) => number {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-  }
-}

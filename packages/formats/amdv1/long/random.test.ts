@@ -2,6 +2,7 @@
  * Random ranges against a model: every page size, conflicts that leave a prefix, holes, whole large pages from their heads, a root that
  * grows. What the tables hold is read by a walker of its own (manual.ts). A failure names its seed; `FC_SEED=<seed>` replays it.
  */
+import { seededIntegers } from '@io-pgtable/conformance'
 import { IoPageTable, type IoPgtableError, IotlbGather, Prot, walkTables } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
@@ -16,17 +17,6 @@ interface Mapping {
   readonly paddr: bigint
   readonly size: bigint
   readonly prot: number
-}
-
-/** xorshift32: an integer below `n`. */
-function seeded(seed: number): (n: number) => number {
-  let x = seed | 1
-  return (n) => {
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    return (x >>> 0) % n
-  }
 }
 
 /** Mappings by their first address. */
@@ -96,7 +86,7 @@ class Run {
   readonly seen = { prefixes: 0, conflicts: 0, holes: 0, more: 0, grown: 0, sizes: new Set<bigint>() }
 
   constructor(config: AmdV1Config, seed: number) {
-    this.random = seeded(seed)
+    this.random = seededIntegers(seed)
     this.table = IoPageTable.createRaw(amdV1, { ...config, allocator: this.pool, onRoot: () => this.seen.grown++ })
     this.model = new Model(this.table.config.pgsizeBitmap)
     this.ias = BigInt(this.table.config.ias)

@@ -2,6 +2,7 @@
  * Random requests against a model that knows each page by itself: after every request, failed or not, the VA space, the translations and
  * what a TLB may still hold are compared with it.
  */
+import { seededIntegers } from '@io-pgtable/conformance'
 import { type IoPageTable, IoPgtableError, SZ_4K, type TlbFlushOps } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import { type AddressSpaceStats, GpuAddressSpace, GpuVm, type GpuVmBo, type Segment } from '../../src/index.ts'
@@ -29,17 +30,6 @@ const FAULTS = ['memory', 'memory', 'memory', 'sync', 'flushWalk', 'addPages', '
 type Fault = (typeof FAULTS)[number]
 
 class Injected extends Error {}
-
-/** A generator of numbers with a seed (mulberry32). */
-function random(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * limit)
-  }
-}
 
 /** What a run saw, so that a test can tell that it tried what it was to try. */
 export interface Tally {
@@ -73,7 +63,7 @@ export class RandomRequests {
   readonly tally: Tally = { requests: 0, failed: {}, steps: 0, cuts: 0, flushes: 0, keptBytes: 0n }
 
   constructor(format: TestFormat, seed: number) {
-    this.#pick = random(seed)
+    this.#pick = seededIntegers(seed)
     this.#format = format
     this.#table = format.create(this.#pool, this.#flushOps())
     const reserved = [{ addr: START + BigInt(USABLE) * PAGE, range: BigInt(RESERVED) * PAGE, name: 'kernel' }]

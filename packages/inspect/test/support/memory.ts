@@ -1,4 +1,5 @@
 /** Small memories that tests fill by hand. */
+import { seededIntegers } from '@io-pgtable/conformance'
 import type { ReadMemory } from '@io-pgtable/core'
 
 /** Pages of 4 KiB by address; all other memory is unknown. */
@@ -47,13 +48,8 @@ export class Pages {
   }
 }
 
-/** A small generator of numbers below 2^32 that a seed fixes (mulberry32). */
+/** Integers below 2^32 that a seed fixes. */
 export function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
-  }
+  const below = seededIntegers(seed)
+  return () => below(2 ** 32)
 }
