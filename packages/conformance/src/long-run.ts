@@ -7,9 +7,9 @@ import { type CreateTable, makeCase } from './check/case.ts'
 import { environmentVariable } from './check/environment.ts'
 import { type Draw, operationOf } from './check/generate.ts'
 import { Fault } from './check/law.ts'
-import { seededIntegers } from './seeded-integers.ts'
 import { Session } from './check/session.ts'
 import { syncBefore } from './check/table-laws.ts'
+import { seededIntegers } from './seeded-integers.ts'
 
 export interface LongRunOptions {
   readonly format: AnyFmt

@@ -7,7 +7,7 @@ import { vectorBindings } from './toy.ts'
 import { configs, emptyTableFreed, emptyTableFreedInRange, facts, operations, ranges } from './toy-vectors.ts'
 
 const validate = new Ajv2020().compile(JSON.parse(readFileSync(new URL('../vectors.schema.json', import.meta.url), 'utf8')))
-const PACKAGES = new URL('../../', import.meta.url)
+const FORMATS = new URL('../../formats/', import.meta.url)
 
 const TOYS = [operations(), facts(), configs(), ranges(), emptyTableFreed(), emptyTableFreedInRange()]
 
@@ -16,7 +16,7 @@ test.each(TOYS)('the schema has $name', (json) => {
 })
 
 test('the schema has every vector file of the workspace', () => {
-  const files = readdirSync(PACKAGES).flatMap((name) => jsonFilesIn(new URL(`${name}/test-data/vectors/`, PACKAGES)))
+  const files = readdirSync(FORMATS).flatMap((name) => jsonFilesIn(new URL(`${name}/test-data/vectors/`, FORMATS)))
   expect(files.length).toBeGreaterThan(0)
   for (const file of files)
     expect(validate(JSON.parse(readFileSync(file, 'utf8'))), `${file} ${JSON.stringify(validate.errors)}`).toBe(true)

@@ -1,10 +1,10 @@
 /** `checkFlushPolicy`: a driver that decides for itself what is flushed when, and when addresses are used again. */
 import type { AnyFmt } from '@io-pgtable/core'
+import { seededIntegers } from '../seeded-integers.ts'
 import { type Case, makeCase } from './case.ts'
 import { type CheckFormatOptions, caseOptions, runLaw, type TestFunction } from './check-format.ts'
 import { Fault, type Law } from './law.ts'
 import { type MakePolicy, PolicySession } from './policy-session.ts'
-import { seededIntegers } from '../seeded-integers.ts'
 
 export interface CheckFlushPolicyOptions extends Pick<CheckFormatOptions, 'effort' | 'seed' | 'createTable'> {
   readonly test: TestFunction
