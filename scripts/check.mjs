@@ -9,6 +9,7 @@ const CHECKS = /** @type {Record<string, string>} */ ({
   lint: 'biome check --error-on-warnings .',
   'dead-exports': 'knip --no-progress --no-config-hints',
   tarballs: 'node scripts/packed.mjs',
+  'user-types': 'node scripts/user-types.mjs',
   'third-party': 'node scripts/third-party.mjs',
   size: 'size-limit',
   generated: 'node scripts/generate.mjs --check',

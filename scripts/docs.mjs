@@ -3,12 +3,13 @@
 // at the same line numbers as in the text, so that every message can name the place. With file=PATH it has that name there, and other
 // fences of the text can import it. Arguments select texts: `node scripts/docs.mjs README.md`.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { build } from 'esbuild'
+import { fences } from './fences.mjs'
 import { packagesIn, ROOT, SOURCE } from './workspace.mjs'
 
-/** @typedef {{ text: string, line: number, owner: string, file: string, run: boolean, code: string }} Fence */
+/** @typedef {{ text: string, line: number, owner: string, file: string, run: boolean, code: string }} Example */
 
 const packages = packagesIn('packages')
 const owners = ['.', ...[...packages, ...packagesIn('apps')].map(({ folder }) => folder)]
@@ -32,26 +33,16 @@ function texts() {
   )
 }
 
-/** @param {string} text @returns {Fence[]} */
-function fences(text) {
+/** @param {string} text @returns {Example[]} */
+function examples(text) {
   const owner = owners.includes(dirname(text)) ? dirname(text) : '.'
-  const lines = readFileSync(ROOT + text, 'utf8').split('\n')
-  const found = []
-  for (let at = 0; at < lines.length; at++) {
-    const opening = /^```ts\b(.*)$/.exec(lines[at] ?? '')
-    if (!opening) continue
-    const end = lines.indexOf('```', at)
-    if (end < 0) throw new Error(`${text}:${at + 1}: a fence that nothing closes`)
-    const code = '\n'.repeat(at + 1) + lines.slice(at + 1, end).join('\n')
-    const name = /\bfile=(\S+)/.exec(opening[1] ?? '')?.[1] ?? `${basename(text, '.md')}-${at + 1}.ts`
-    const file = join(owner, '.docs', name)
-    found.push({ text, line: at + 1, owner, file, run: !opening[1]?.includes('no-run'), code })
-    at = end
-  }
-  return found
+  return fences(text).map(({ line, words, code }) => {
+    const name = /\bfile=(\S+)/.exec(words)?.[1] ?? `${basename(text, '.md')}-${line}.ts`
+    return { text, line, owner, file: join(owner, '.docs', name), run: !words.includes('no-run'), code }
+  })
 }
 
-/** @param {readonly Fence[]} all @returns {string} the compiler's complaints */
+/** @param {readonly Example[]} all @returns {string} the compiler's complaints */
 function typeErrors(all) {
   const config = join(ROOT, '.docs', 'tsconfig.json')
   const compilerOptions = {
@@ -71,7 +62,7 @@ function typeErrors(all) {
   return stdout
 }
 
-/** @param {Fence} fence @returns {Promise<string>} what went wrong; empty when nothing did */
+/** @param {Example} example @returns {Promise<string>} what went wrong; empty when nothing did */
 async function execute({ file, owner }) {
   const outfile = ROOT + file.replace(/\.ts$/, '.mjs')
   const tsconfigRaw = { compilerOptions: { paths } }
@@ -100,7 +91,7 @@ async function execute({ file, owner }) {
   return status === 0 ? '' : `${stdout}${stderr}` || `exit status ${status}`
 }
 
-const all = texts().flatMap(fences)
+const all = texts().flatMap(examples)
 const clear = () => {
   for (const owner of owners) rmSync(join(ROOT, owner, '.docs'), { recursive: true, force: true })
 }
@@ -113,9 +104,9 @@ for (const { file, code } of all) {
 /** Turns the names of the temporary files back into those of the texts. */
 const named = (/** @type {string} */ message) => all.reduce((out, { file, text }) => out.replaceAll(file, text), message)
 const failures = all.length > 0 ? [named(typeErrors(all))] : []
-for (const fence of all) {
-  const problem = fence.run ? await execute(fence) : ''
-  if (problem) failures.push(`${fence.text}:${fence.line}: the example fails\n${named(problem)}`)
+for (const example of all) {
+  const problem = example.run ? await execute(example) : ''
+  if (problem) failures.push(`${example.text}:${example.line}: the example fails\n${named(problem)}`)
 }
 const told = failures.filter((failure) => failure !== '')
 for (const failure of told) process.stderr.write(`${failure}\n`)

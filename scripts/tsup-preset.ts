@@ -26,8 +26,12 @@ export function preset(): Options {
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
-    // the declarations of other packages are read as users read them: built
-    dts: DECLARATIONS && { compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] } },
+    dts: DECLARATIONS && {
+      // `Disposable` is in no library that a user's TypeScript takes by itself before es2025
+      banner: '/// <reference lib="esnext.disposable" />',
+      // the declarations of other packages are read as users read them: built
+      compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] },
+    },
     sourcemap: true,
     clean: DECLARATIONS,
     silent: true,

@@ -8,6 +8,7 @@ export const SOURCE = '@io-pgtable/source'
 /**
  * @typedef {object} Manifest
  * @property {string} name
+ * @property {string} version
  * @property {string} description
  * @property {boolean} [private]
  * @property {{ title: string, format: string, vectors?: string, features?: string, verified?: string }} [ioPgtable] what makes the package a format
