@@ -6,8 +6,8 @@ import { build } from 'esbuild'
 import { ROOT, SOURCE } from './workspace.mjs'
 
 /** @typedef {import('./workspace.mjs').Package} Package */
-/** @typedef {import('../packages/core/src/format.ts').AnyFmt} AnyFmt */
-/** @typedef {import('../packages/core/src/format.ts').Geometry} Geometry */
+/** @typedef {import('../packages/core/src/format/format.ts').AnyFmt} AnyFmt */
+/** @typedef {import('../packages/core/src/format/format.ts').Geometry} Geometry */
 
 export const COLUMNS = ['format', 'package', 'levels', 'granules', 'page sizes', 'address bits', 'features', 'verified']
 

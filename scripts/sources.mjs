@@ -46,7 +46,7 @@ function arrows() {
 /** @returns {string[]} */
 function undocumented() {
   const page = 'docs/adding-a-format.md'
-  const trait = 'packages/core/src/format.ts'
+  const trait = 'packages/core/src/format/format.ts'
   const text = readFileSync(ROOT + page, 'utf8')
   const [interfaces = ''] = readFileSync(ROOT + trait, 'utf8').split('export type AnyFmt')
   const members = [...interfaces.matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(([, name]) => name)

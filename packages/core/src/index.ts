@@ -1,26 +1,11 @@
 /** The format trait, the engine, and what both share. See docs/ARCHITECTURE.md. */
-export type { AdoptOptions, AdoptRequest } from './adopt.ts'
-export type { AdoptMemory, TableList } from './adopted-memory.ts'
-export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './bits.ts'
-export { checkConfig, configError } from './config.ts'
-export {
-  type Decoded,
-  type DecodedLeaf,
-  type DecodedTable,
-  type DecodedVoid,
-  decode,
-  entrySpan,
-  fieldValue,
-  fieldValues,
-  kindOf,
-  leafSizeOf,
-  meaningOf,
-  slotBytes,
-} from './decode.ts'
-export { Device, Devres, DevresGuard } from './device.ts'
-export { ReadDirty, type ReadDirtyFlags } from './dirty.ts'
+
+export { ReadDirty, type ReadDirtyFlags } from './change/dirty.ts'
+export { Device, Devres, DevresGuard } from './device/device.ts'
+export type { LifetimeDebug } from './device/lifetime.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
-export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './flush.ts'
+export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './format/bits.ts'
+export { checkConfig, configError } from './format/config.ts'
 export {
   type Agreed,
   ALWAYS,
@@ -48,18 +33,27 @@ export {
   type VoidKind,
   type Window,
   when,
-} from './format.ts'
-export { type GatherOwner, IotlbGather } from './gather.ts'
-export { IoPageTable } from './io-page-table.ts'
-export type { Leaf, ProtectOptions } from './leaf-calls.ts'
-export type { AddressRange } from './leaf-range.ts'
-export type { LifetimeDebug } from './lifetime.ts'
-export { Prot, type ProtName, protNames, protOf } from './prot.ts'
-export type { TableToken } from './share.ts'
-export * from './sizes.ts'
-export { diffSnapshots, type Snapshot, type SnapshotChange, type SnapshotRun, snapshotText, type Translated } from './snapshot.ts'
-export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table-options.ts'
-export type * from './vector-binding.ts'
+} from './format/format.ts'
+export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
+export * from './format/sizes.ts'
+export type * from './format/vector-binding.ts'
+export type { AdoptMemory, TableList } from './memory/adopted-memory.ts'
+export type { TableToken } from './memory/share.ts'
+export {
+  type Decoded,
+  type DecodedLeaf,
+  type DecodedTable,
+  type DecodedVoid,
+  decode,
+  entrySpan,
+  fieldValue,
+  fieldValues,
+  kindOf,
+  leafSizeOf,
+  meaningOf,
+  slotBytes,
+} from './read/decode.ts'
+export { diffSnapshots, type Snapshot, type SnapshotChange, type SnapshotRun, snapshotText, type Translated } from './read/snapshot.ts'
 export {
   descriptorAt,
   type EntryPlace,
@@ -70,4 +64,11 @@ export {
   type WalkVisitor,
   walkAddress,
   walkTables,
-} from './walk.ts'
+} from './read/walk.ts'
+export type { AdoptOptions, AdoptRequest } from './table/adopt.ts'
+export { IoPageTable } from './table/io-page-table.ts'
+export type { Leaf, ProtectOptions } from './table/leaf-calls.ts'
+export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table/table-options.ts'
+export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './tlb/flush.ts'
+export { type GatherOwner, IotlbGather } from './tlb/gather.ts'
+export type { AddressRange } from './tree/leaf-range.ts'

@@ -3,7 +3,7 @@ import { IoPageTable, IotlbGather } from '@io-pgtable/core'
 import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { seededIntegers } from '../../conformance/src/seeded-integers.ts'
-import { kernelOf, moduleBytes, type RunKernel } from '../src/accelerator.ts'
+import { kernelOf, moduleBytes, type RunKernel } from '../src/hot/accelerator.ts'
 import { MiB, PAGE, RW } from './helpers.ts'
 import { type Shape, toy } from './toy-format.ts'
 
@@ -126,7 +126,7 @@ describe('without it everything works', () => {
     const memory = wasmMemory(MiB)
     vi.stubGlobal('WebAssembly', stub)
     vi.resetModules()
-    const { kernelOf: fresh } = await import('../src/accelerator.ts')
+    const { kernelOf: fresh } = await import('../src/hot/accelerator.ts')
     expect(fresh({ wasm: memory, shared: false })).toBeUndefined()
   })
 })

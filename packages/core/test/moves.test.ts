@@ -1,8 +1,8 @@
 /** Addresses as rotations are the addresses as pieces. */
 import { describe, expect, test } from 'vitest'
-import type { Piece } from '../src/bits.ts'
-import { encodeLane, lanePieces } from '../src/lane-pieces.ts'
-import { decodeHigh, decodeLow, encodeHigh, encodeLow, movesOf } from '../src/moves.ts'
+import { encodeLane, lanePieces } from '../src/compile/lane-pieces.ts'
+import { decodeHigh, decodeLow, encodeHigh, encodeLow, movesOf } from '../src/compile/moves.ts'
+import type { Piece } from '../src/format/bits.ts'
 
 /** As hardware has them: [highest bit, lowest bit, address bit at the lowest]. */
 const CODECS: Record<string, { pieces: Piece[]; offset: number }> = {

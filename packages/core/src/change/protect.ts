@@ -1,0 +1,216 @@
+/** Changing what mapped leaves grant, in place: their addresses and sizes stay, and so does whether the device wrote to them. */
+
+import { hex, IoPgtableError } from '../errors.ts'
+import { bitsOf, extract, matches } from '../format/bits.ts'
+import type { LeafKind, LevelNode } from '../format/format.ts'
+import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
+import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
+import type { IotlbGather } from '../tlb/gather.ts'
+import { eachLeaf, type LeafPlace } from '../tree/leaf-range.ts'
+import type { Tree } from '../tree/tree.ts'
+import type { Edit } from './carry.ts'
+import { takeRaw, writeRaw } from './cut.ts'
+import { reportLeaves, withGather } from './report-leaves.ts'
+
+/** The attribute bits of a kind: those that some prot changes, with the fields that they are in, and what they are for the prot asked for. */
+interface Attributes {
+  readonly mask: bigint
+  readonly bits: bigint
+  /** What a fresh leaf with them grants. */
+  readonly prot: Prot
+}
+
+/** How far a protect can go, and where it would have to cut. */
+export interface ProtectPlan {
+  /** The first address beyond the prefix that is mapped. */
+  readonly end: bigint
+  /** Leaves that begin before the range or end behind it. */
+  readonly straddling: readonly LeafPlace[]
+}
+
+/** Looks at the leaves from `first` to `last` up to the first hole. @throws `EINVAL` for one that cannot have this prot */
+export function planProtect(edit: Edit, first: bigint, last: bigint, prot: Prot): ProtectPlan {
+  const change = new Change(edit, prot)
+  const straddling: LeafPlace[] = []
+  let end = first
+  eachLeaf(edit.t, { first, last }, (leaf) => {
+    if (leaf.iova > end) return false
+    change.check(leaf)
+    end = leaf.iova + BigInt(leaf.size)
+    if (leaf.iova < first || end > last + 1n) straddling.push(leaf)
+    return undefined
+  })
+  return { end: end > last + 1n ? last + 1n : end, straddling }
+}
+
+/** Changes the leaves from `first` to `last`, all of which `planProtect` found. */
+export function protectLeaves(edit: Edit, first: bigint, last: bigint, prot: Prot, gather: IotlbGather | undefined): void {
+  const { t } = edit
+  const change = new Change(edit, prot)
+  withGather(t, gather, (own) => {
+    let run: LeafPlace[] = []
+    const finish = (): void => {
+      const done = run
+      run = []
+      changeRun(edit, change, done, own)
+    }
+    eachLeaf(t, { first, last }, (leaf) => {
+      const before = run.at(-1)
+      if (before !== undefined && (before.node !== leaf.node || beginsTable(leaf))) finish()
+      run.push(leaf)
+    })
+    finish()
+  })
+}
+
+function beginsTable({ node, iova }: LeafPlace): boolean {
+  return iova % (1n << BigInt(node.shift + node.node.bits)) === 0n
+}
+
+/** Makes new descriptors out of old ones. */
+class Change {
+  readonly #edit: Edit
+  readonly #prot: Prot
+  readonly #attributes: Map<LeafKind, Attributes | undefined> = new Map()
+
+  constructor(edit: Edit, prot: Prot) {
+    this.#edit = edit
+    this.#prot = prot
+  }
+
+  /** @throws `EINVAL` when the leaf cannot have the prot */
+  check({ entry, node, iova }: LeafPlace): void {
+    if (this.descriptor(node.node, entry, entry.raw) !== undefined) return
+    const text = `prot ${hex(this.#prot)}: the leaf of ${hex(entry.size.pgsize)} bytes at ${hex(iova)} cannot have it`
+    throw new IoPgtableError('EINVAL', 'protect', text, { value: this.#prot })
+  }
+
+  /** The new descriptor of an entry; undefined where there is none. */
+  descriptor(node: LevelNode, entry: DecodedLeaf, raw: bigint): bigint | undefined {
+    const attributes = this.#of(node, entry.kind)
+    if (attributes === undefined) return undefined
+    const changed = (raw & ~attributes.mask) | attributes.bits
+    // Bits that every leaf of ours has, but not one that somebody else wrote, may be among those that grant.
+    const granting = [changed, changed | entry.kind.set].find((bits) => this.#fits(node, entry, raw, bits, attributes.prot))
+    return granting === undefined ? undefined : this.#asWritten(granting, entry.kind, raw)
+  }
+
+  #fits(node: LevelNode, entry: DecodedLeaf, raw: bigint, changed: bigint, prot: Prot): boolean {
+    const { format, context, t } = this.#edit
+    const after = decode(t.compiled.geometry, node, changed)
+    if (after.type !== 'leaf' || after.size.pgsize !== entry.size.pgsize) return false
+    const paddr = extract(raw, entry.kind.address) & ~BigInt(entrySpan(node, entry.size) - 1)
+    return after.paddr === paddr && format.prot(changed, after.kind, context) === prot
+  }
+
+  #of(node: LevelNode, kind: LeafKind): Attributes | undefined {
+    if (this.#attributes.has(kind)) return this.#attributes.get(kind)
+    const { format, config, context } = this.#edit
+    const all = Array.from({ length: PROT_LIMIT }, (_, prot) =>
+      (prot & 3) === 0 ? undefined : format.encodeLeaf(config, node, kind, prot),
+    )
+    const wanted = all[this.#prot]
+    const touched = all.reduce((bits: bigint, raw) => bits | (raw ?? 0n), 0n)
+    const mask = kind.fields.reduce((bits, { pieces }) => (bitsOf(pieces) & touched ? bits | bitsOf(pieces) : bits), touched)
+    const prot = format.prot((wanted ?? 0n) | kind.set, kind, context)
+    const found = wanted === undefined ? undefined : { mask, bits: wanted | (kind.set & mask), prot }
+    this.#attributes.set(kind, found)
+    return found
+  }
+
+  /**
+   * The new descriptor, dirty where the old one was, and clean where that was writable, and clean: as far as either grants the same. A leaf
+   * that becomes writable is as one that is mapped so.
+   */
+  #asWritten(changed: bigint, kind: LeafKind, old: bigint): bigint {
+    const { format, context, t } = this.#edit
+    const { dirty } = t.compiled.policy
+    if (dirty === undefined || matches(changed, dirty.dirty) === matches(old, dirty.dirty)) return changed
+    const wasDirty = matches(old, dirty.dirty)
+    if (!wasDirty && (format.prot(old, kind, context) & Prots.WRITE) === 0) return changed
+    const kept = wasDirty ? (changed & ~dirty.dirty.mask) | dirty.dirty.value : (changed & ~dirty.clear) | dirty.set
+    return format.prot(kept, kind, context) === format.prot(changed, kind, context) ? kept : changed
+  }
+}
+
+/** One entry that changes. */
+interface Rewrite {
+  readonly at: number
+  readonly leaf: LeafPlace
+  old: bigint
+}
+
+/** Changes leaves that lie next to one another in a table. */
+function changeRun(edit: Edit, change: Change, run: readonly LeafPlace[], gather: IotlbGather): void {
+  const [first] = run
+  if (first === undefined) return
+  const { t } = edit
+  const { node } = first
+  const rewrites = run.flatMap((leaf) =>
+    Array.from({ length: leaf.slots }, (_, i): Rewrite => {
+      const at = leaf.at + (i << node.entryLg)
+      return { at, leaf, old: t.rawAt(node, at) }
+    }),
+  )
+  const fresh = ({ leaf, old }: Rewrite): bigint => change.descriptor(node.node, leaf.entry, old) ?? old
+  const changed = rewrites.filter((entry) => fresh(entry) !== entry.old)
+  if (changed.some((entry) => mustBreak(edit, entry.leaf.entry.kind, entry.old ^ fresh(entry)))) {
+    breakAndWrite(t, changed, fresh)
+    return
+  }
+  for (const entry of changed) exchangeFresh(t, entry, fresh)
+  for (const part of consecutive(changed)) {
+    syncRun(t, part)
+    reportLeaves(t, node, iovaOf(part), part.length, gather)
+  }
+}
+
+/** Whether hardware must not see the difference between two valid descriptors. */
+function mustBreak({ t }: Edit, kind: LeafKind, difference: bigint): boolean {
+  const names = t.compiled.policy.breakBeforeMake?.fields
+  if (names === undefined) return false
+  return kind.fields.some(({ name, pieces }) => (bitsOf(pieces) & difference) !== 0n && names.includes(name))
+}
+
+/** Empties the entries, has the driver forget them, and writes the new ones. When a callback throws, they stand as before. */
+function breakAndWrite(t: Tree, changed: readonly Rewrite[], fresh: (entry: Rewrite) => bigint): void {
+  for (const entry of changed) entry.old = takeRaw(t, entry.leaf.node, entry.at)
+  try {
+    for (const part of consecutive(changed)) syncRun(t, part)
+    withGather(t, undefined, (gather) => {
+      for (const part of consecutive(changed)) reportLeaves(t, part[0]!.leaf.node, iovaOf(part), part.length, gather)
+    })
+  } catch (error) {
+    for (const entry of changed) writeRaw(t, entry.leaf.node, entry.at, entry.old)
+    for (const part of consecutive(changed)) syncRun(t, part)
+    throw error
+  }
+  for (const entry of changed) writeRaw(t, entry.leaf.node, entry.at, fresh(entry))
+  for (const part of consecutive(changed)) syncRun(t, part)
+}
+
+/** The hardware may mark the entry at the same time: only an exchange loses nothing. */
+function exchangeFresh(t: Tree, entry: Rewrite, fresh: (entry: Rewrite) => bigint): void {
+  while (!t.exchange(entry.leaf.node, entry.at, entry.old, fresh(entry))) entry.old = t.rawAt(entry.leaf.node, entry.at)
+}
+
+/** Groups entries that lie next to one another. */
+function consecutive(entries: readonly Rewrite[]): Rewrite[][] {
+  const parts: Rewrite[][] = []
+  for (const entry of entries) {
+    const last = parts.at(-1)?.at(-1)
+    if (last !== undefined && last.at + (1 << last.leaf.node.entryLg) === entry.at) parts.at(-1)!.push(entry)
+    else parts.push([entry])
+  }
+  return parts
+}
+
+function syncRun(t: Tree, [first, ...rest]: readonly Rewrite[]): void {
+  if (first !== undefined) t.synced(first.at, (rest.length + 1) << first.leaf.node.entryLg)
+}
+
+/** The address of the first entry of a part. */
+function iovaOf([first]: readonly Rewrite[]): bigint {
+  const { at, leaf } = first as Rewrite
+  return leaf.iova + BigInt((at - leaf.at) >> leaf.node.entryLg) * (1n << BigInt(leaf.node.shift))
+}

@@ -1,0 +1,57 @@
+/** Trimming: tables that translate nothing any more leave the tree. Page by page unmaps never free a table. */
+
+import type { HotNode } from '../compile/hot-node.ts'
+import { inputRanges } from '../read/walk.ts'
+import type { IotlbGather } from '../tlb/gather.ts'
+import { type AddressRange, slotsOf, windowsOf } from '../tree/leaf-range.ts'
+import { detachAt, rangeGather, removeTable } from '../tree/prune.ts'
+import type { Tree } from '../tree/tree.ts'
+
+/**
+ * Takes out every table, with the tables in it, that lies wholly in the range and holds no leaf.
+ * @returns bytes of those tables
+ */
+export function trimTables(t: Tree, range: AddressRange, gather: IotlbGather | undefined): number {
+  let bytes = 0
+  for (const { first, last } of windowsOf(t, range)) bytes += trimTable({ t, range, gather }, t.root, t.rootWord, first, last)
+  return bytes
+}
+
+interface Trim {
+  readonly t: Tree
+  readonly range: AddressRange
+  readonly gather: IotlbGather | undefined
+}
+
+function trimTable(trim: Trim, node: HotNode, table: number, first: bigint, last: bigint): number {
+  const { t } = trim
+  const child = node.child
+  if (child === undefined) return 0
+  let bytes = 0
+  for (const { at, iova } of slotsOf(node, table, first, last)) {
+    if (!t.isTable(node, at)) continue
+    const end = iova + (1n << BigInt(node.shift)) - 1n
+    const below = t.tableOf(node, at)
+    if (covers(trim, iova, end) && !t.hasLeaves(child, below)) bytes += take(trim, node, at, iova)
+    else bytes += trimTable(trim, child, below, iova < first ? first : iova, end > last ? last : end)
+  }
+  return bytes
+}
+
+/** Whether all addresses of the slot that a device can use are in the range. */
+function covers({ t, range }: Trim, first: bigint, last: bigint): boolean {
+  return inputRanges(t.compiled.geometry).every((window) => {
+    const from = first > window.first ? first : window.first
+    const to = last < window.last ? last : window.last
+    return from > to || (from >= range.first && to <= range.last)
+  })
+}
+
+/** Takes one table out as the flush order wants it. Returns the bytes of it and of those below. */
+function take({ t, gather }: Trim, node: HotNode, at: number, iova: bigint): number {
+  let bytes = 0
+  if (node.child !== undefined) t.forEachTable(node.child, t.tableOf(node, at), (_, { node: { tableBytes } }) => void (bytes += tableBytes))
+  if (t.compiled.policy.flushOrder === 'range') detachAt(t, node, at, iova, rangeGather(t, gather))
+  else removeTable(t, node, at, iova, gather)
+  return bytes
+}

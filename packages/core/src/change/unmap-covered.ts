@@ -1,0 +1,124 @@
+/**
+ * Unmapping by the policy `covered`: mapping by mapping up to the first hole, whatever sizes they have; a larger leaf goes whole when the
+ * range starts at its head, and tables that the range covers go with what is in them.
+ */
+
+import type { HotNode } from '../compile/hot-node.ts'
+import { advanceHi, advanceLo, join } from '../hot/lanes.ts'
+import { type DecodedLeaf, decode } from '../read/decode.ts'
+import type { IotlbGather } from '../tlb/gather.ts'
+import { detachTable, rangeGather } from '../tree/prune.ts'
+import { slotIndex, type Tree } from '../tree/tree.ts'
+import { leafPrefix } from './unmap.ts'
+
+/** Where a walk over a range stands: what it has taken, and whether it met its end. */
+interface Sweep {
+  readonly t: Tree
+  readonly gather: IotlbGather
+  ended: boolean
+}
+
+/**
+ * Unmaps `bytes` from an aligned address in range on.
+ * @returns bytes unmapped: fewer than asked at a hole or, with `t.stoppedAtLeaf` set, in the middle of a larger leaf; more than asked when
+ * the last mapping is larger than the rest of the range
+ */
+export function unmapCovered(t: Tree, hi: number, lo: number, bytes: number, given: IotlbGather | undefined): number {
+  t.stoppedAtLeaf = false
+  if (t.beyondRoot(hi, lo)) return 0
+  const gather = rangeGather(t, given)
+  const taken = sweepTable({ t, gather, ended: false }, t.root, t.rootWord, hi, lo, bytes)
+  if (taken > 0) gather.addRange(join(hi, lo), t.compiled.granule, taken / t.compiled.granule)
+  return taken
+}
+
+/** Notes one page of the last node that was unmapped, in the gather that a flush order of `range` has. */
+export function noteRange(t: Tree, gather: IotlbGather | undefined, iova: bigint): void {
+  if (gather === undefined) return
+  gather.addRange(iova, t.compiled.granule, 1)
+  gather.leafLevels |= 1 << t.last.node.level
+}
+
+/** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
+function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: number, bytes: number): number {
+  const slotBytes = node.slotBytes
+  const slots = (node.indexMask + 1) | 0
+  let taken = 0
+  for (let index = slotIndex(node, hi, lo); index < slots && taken < bytes && !sweep.ended; ) {
+    const at = table + (index << node.entryLg)
+    const entryHi = advanceHi(hi, lo, taken)
+    const entryLo = advanceLo(lo, taken)
+    if (sweep.t.isTable(node, at)) {
+      taken += sweepChild(sweep, node, at, entryHi, entryLo, bytes - taken)
+      index++
+      continue
+    }
+    const most = Math.min(slots - index, Math.floor((bytes - taken) / slotBytes))
+    const run = sweepRun(sweep, node, at, most, entryHi, entryLo) || sweepLeaf(sweep, node, at, entryHi, entryLo)
+    taken += run * slotBytes
+    index += run
+  }
+  return taken
+}
+
+/** Clears whole mappings of one size, of as many as there are in `most` slots; returns the slots. */
+function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number, hi: number, lo: number): number {
+  for (const plan of node.leaves) {
+    if (!plan.simple || most < plan.slots || offsetIn(hi, lo, plan.pgsize) !== 0) continue
+    const n = leafPrefix(t, plan, at, most) & -plan.slots
+    if (n === 0) continue
+    t.clear(node, at, n)
+    gather.leafLevels |= 1 << node.node.level
+    return n
+  }
+  return 0
+}
+
+/** What lies below a table; the table itself when the range covers it (larger leaves may reach beyond the range) and everything in it went. */
+function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number, bytes: number): number {
+  const { t, gather } = sweep
+  const child = node.child
+  if (child === undefined) return 0
+  const slotBytes = node.slotBytes
+  const rest = slotBytes - offsetIn(hi, lo, slotBytes)
+  if (child.child === undefined && rest === slotBytes && bytes >= slotBytes && isFull(sweep, child, t.tableOf(node, at))) {
+    detachTable(t, node, at, hi, lo, gather)
+    return slotBytes
+  }
+  const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
+  if (!sweep.ended && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, hi, lo, gather)
+  return taken
+}
+
+/** Whether a table of the last level is full of leaves of one size: it then goes as it is, since nothing is left in it that could stop there. */
+function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
+  const slots = (node.indexMask + 1) | 0
+  for (const plan of node.leaves) {
+    if (!plan.simple || leafPrefix(t, plan, table, slots) !== slots) continue
+    gather.leafLevels |= 1 << node.node.level
+    return true
+  }
+  return false
+}
+
+/** One leaf of any size, from its head; otherwise the sweep ends here. Returns the slots. */
+function sweepLeaf(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number): number {
+  const { t, gather } = sweep
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
+  const head = entry.type === 'leaf' && offsetIn(hi, lo, entry.size.pgsize) === 0
+  if (!head) {
+    sweep.ended = true
+    t.stoppedAtLeaf = entry.type === 'leaf'
+    return 0
+  }
+  const { slots } = (entry as DecodedLeaf).size
+  t.clear(node, at, slots)
+  gather.leafLevels |= 1 << node.node.level
+  return slots
+}
+
+/** How far into an aligned block of `size` bytes the address is; `size` is a power of two. */
+function offsetIn(hi: number, lo: number, size: number): number {
+  if (size <= 0x1_0000_0000) return (lo >>> 0) % size
+  return ((hi >>> 0) % (size / 0x1_0000_0000)) * 0x1_0000_0000 + (lo >>> 0)
+}

@@ -1,0 +1,187 @@
+/** Argument checks of the engine: cheap tests for the hot path, and cold code that says which one failed. */
+
+import { type ErrorCode, hex, IoPgtableError } from '../errors.ts'
+import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
+import { isBelow64, join, lanes, split, splitOne } from '../hot/lanes.ts'
+import type { Compiled } from './compile.ts'
+import type { LeafPlan } from './leaf-plan.ts'
+
+/** The plan of exactly that page size; undefined where the agreed bitmap lacks it. */
+export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
+  const plans = c.plans
+  for (let i = 0; i < plans.length; i++) if (plans[i]!.pgsize === pgsize) return plans[i]
+  return undefined
+}
+
+/** Whether a value is a bigint of 64 bits. It uses the first two of the lanes. */
+export function isAddress(value: unknown): value is bigint {
+  if (typeof value !== 'bigint') return false
+  splitOne(value)
+  return isBelow64(value, lanes[1]!)
+}
+
+/** Whether the address in the lanes is one that the table translates. */
+export function inWindow(c: Compiled, hi: number, lo: number): boolean {
+  const h = hi & c.inputMaskHi
+  const l = lo & c.inputMaskLo
+  return (h === c.inputHi && l === c.inputLo) || (h === c.upperHi && l === c.upperLo)
+}
+
+/** Whether `pgcount` pages of the plan from the address in the lanes on are aligned and inside the input window. */
+export function isInput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
+  if (((lo & plan.offsetLo) | (hi & plan.offsetHi)) !== 0 || !inWindow(c, hi, lo)) return false
+  if (pgcount === 1 && c.pagesFit) return true
+  // Exact: the addresses are multiples of a page, so that the sums have at most 53 significant bits.
+  const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
+  return isCount(plan, pgcount) && offset + pgcount * plan.pgsize <= c.inputBytes
+}
+
+/** The same for output addresses; the descriptor must have a place for each of their bits, too. */
+export function isOutput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
+  if (((lo & plan.unfitLo) | (hi & plan.unfitHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
+  if (pgcount === 1 && c.pagesFit) return true
+  const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
+  const bytes = pgcount * plan.pgsize
+  return first + bytes <= c.outputBytes && runFits(plan, first, bytes)
+}
+
+/** Whether `size` bytes from the address on are whole pages inside one input window. */
+export function isRange(c: Compiled, iova: bigint, size: number): boolean {
+  if (!isAddress(iova) || !isSize(c, size)) return false
+  split(iova, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
+  return isMultiple(c, hi, lo) && inWindow(c, hi, lo) && offset + size <= c.inputBytes
+}
+
+/** The same for output addresses. */
+export function isOutputRange(c: Compiled, paddr: bigint, size: number): boolean {
+  if (!isAddress(paddr) || !isSize(c, size)) return false
+  split(paddr, 0n)
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  return isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + size <= c.outputBytes
+}
+
+function isSize(c: Compiled, size: number): boolean {
+  return Number.isSafeInteger(size) && size > 0 && isMultiple(c, size / 0x1_0000_0000, size)
+}
+
+/** Whether a number, by lane, is a multiple of the smallest page. */
+function isMultiple(c: Compiled, hi: number, lo: number): boolean {
+  return ((lo & c.offsetLo) | (hi & c.offsetHi)) === 0
+}
+
+/** Whether every page of a run can be expressed, when the first one can: no address in it has the lowest bit that has no place. */
+function runFits(plan: LeafPlan, first: number, bytes: number): boolean {
+  return (first % plan.unfitStep) + bytes <= plan.unfitStep
+}
+
+function isCount(plan: LeafPlan, pgcount: number): boolean {
+  return Number.isInteger(pgcount) && pgcount > 0 && pgcount * plan.pgsize <= Number.MAX_SAFE_INTEGER
+}
+
+/** Whether `prot` is an OR of known flags with READ or WRITE in it. */
+export function isProt(prot: Prot): boolean {
+  return Number.isInteger(prot) && prot >= 0 && prot < PROT_LIMIT && (prot & (Prots.READ | Prots.WRITE)) !== 0
+}
+
+/** What is wrong with the pages of a call: for a call that failed the tests above. `paddr` undefined: an unmap. */
+export function explainPages(
+  c: Compiled,
+  op: string,
+  iova: bigint,
+  paddr: bigint | undefined,
+  pgsize: number,
+  pgcount: number,
+): IoPgtableError | undefined {
+  const plan = planOf(c, pgsize)
+  if (plan === undefined)
+    return invalid(op, 'pgsize', pgsize, `one of the page sizes ${c.plans.map((p) => hex(p.pgsize)).join(', ')} expected`)
+  if (!Number.isInteger(pgcount) || pgcount < 1) return invalid(op, 'pgcount', pgcount, 'a positive integer expected')
+  const bytes = pgsize * pgcount
+  if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
+  return (
+    explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
+    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, bytes)))
+  )
+}
+
+/** Whether the descriptor has a place for every bit of the output addresses. */
+function explainFit(op: string, plan: LeafPlan, paddr: bigint, bytes: number): IoPgtableError | undefined {
+  const lost = paddr & join(plan.unfitHi, plan.unfitLo)
+  if (lost === 0n && runFits(plan, Number(paddr), bytes)) return undefined
+  const bits = lost === 0n ? BigInt(plan.unfitStep) : lost
+  return invalid(op, 'paddr', paddr, `the descriptor of a ${hex(plan.pgsize)} page has no place for the address bits ${hex(bits)}`)
+}
+
+/** What is wrong with the prot of a call. */
+export function explainProt(op: string, prot: Prot): IoPgtableError {
+  if (!Number.isInteger(prot) || prot < 0 || prot >= PROT_LIMIT)
+    return invalid(op, 'prot', prot, `an OR of Prot flags below ${hex(PROT_LIMIT)} expected`)
+  if ((prot & (Prots.READ | Prots.WRITE)) === 0) return invalid(op, 'prot', prot, 'READ or WRITE expected')
+  return invalid(op, 'prot', prot, 'the format cannot express these flags')
+}
+
+/** What is wrong with a range of any size; undefined when it is good. `align`: what its start and size must be multiples of. */
+export function explainRange(
+  c: Compiled,
+  op: string,
+  iova: bigint,
+  paddr: bigint | undefined,
+  size: number,
+  align: number,
+): IoPgtableError | undefined {
+  if (!Number.isSafeInteger(size) || size <= 0) return invalid(op, 'size', size, 'a positive integer below 2^53 expected')
+  if (size % align !== 0) return invalid(op, 'size', size, `a multiple of ${hex(align)} expected`)
+  return (
+    explainAddress(c, op, 'iova', iova, align, size) ??
+    (paddr === undefined ? undefined : explainAddress(c, op, 'paddr', paddr, align, size))
+  )
+}
+
+function explainAddress(
+  c: Compiled,
+  op: string,
+  name: 'iova' | 'paddr',
+  value: bigint,
+  align: number,
+  bytes: number,
+): IoPgtableError | undefined {
+  if (typeof value !== 'bigint') return invalid(op, name, value, 'a bigint expected')
+  if (!isAddress(value)) return error('ERANGE', op, name, value, 'an unsigned 64-bit address expected')
+  const last = value + BigInt(bytes) - 1n
+  const good = name === 'paddr' ? last < 1n << BigInt(c.geometry.oas) : inOneWindow(c, value, last)
+  if (!good) return error('ERANGE', op, name, value, `${hex(bytes)} bytes from there must lie inside the ${limits(c, name)}`)
+  if (value % BigInt(align) !== 0n) return invalid(op, name, value, `a multiple of ${hex(align)} expected`)
+  return undefined
+}
+
+function inOneWindow(c: Compiled, first: bigint, last: bigint): boolean {
+  if (last >> 64n !== 0n) return false
+  split(first, last)
+  const [firstLo, firstHi, lastLo, lastHi] = lanes as unknown as [number, number, number, number]
+  const sameHalf = (firstHi & c.inputMaskHi) === (lastHi & c.inputMaskHi) && (firstLo & c.inputMaskLo) === (lastLo & c.inputMaskLo)
+  return sameHalf && inWindow(c, firstHi, firstLo)
+}
+
+function limits(c: Compiled, name: 'iova' | 'paddr'): string {
+  if (name === 'paddr') return `${c.geometry.oas} output address bits (oas)`
+  const where = { low: '', top: ` at the top of the ${c.geometry.spaceBits ?? 64}-bit space`, 'sign-extended': ', sign-extended' }
+  return `${c.geometry.ias} input address bits (ias)${where[c.geometry.window]}`
+}
+
+function invalid(op: string, name: string, value: bigint | number, expected: string): IoPgtableError {
+  return error('EINVAL', op, name, value, expected)
+}
+
+function error(code: ErrorCode, op: string, name: string, value: bigint | number, expected: string): IoPgtableError {
+  return new IoPgtableError(code, op, `${name} ${show(value)}: ${expected}`, { value })
+}
+
+/** Hex where the value has one; arguments may be anything in spite of their types. */
+function show(value: unknown): string {
+  if (typeof value === 'bigint') return value < 0n ? `-${hex(-value)}` : hex(value)
+  return Number.isInteger(value) && (value as number) >= 0 ? hex(value as number) : String(value)
+}

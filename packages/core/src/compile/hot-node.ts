@@ -1,0 +1,136 @@
+/** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
+import { deposit, type Match, ones } from '../format/bits.ts'
+import { type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type Policy, type TableKind } from '../format/format.ts'
+import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
+import { LeafPlan } from './leaf-plan.ts'
+
+/** One node of the geometry, compiled. Nodes that the engine builds form a chain. */
+export class HotNode {
+  readonly node: LevelNode
+  readonly shift: number
+  readonly indexMask: number
+  /** log2 of the 32-bit words of an entry: 0 or 1. */
+  readonly entryLg: number
+  readonly emptyMask: number
+  readonly emptyValue: number
+  readonly emptyLo: number
+  readonly emptyHi: number
+  /** All words of an empty entry are equal. */
+  readonly uniform: boolean
+  /** `(lo & tableMask) === tableValue` and not empty: a table of the child. Never true at the last node. */
+  readonly tableMask: number
+  readonly tableValue: number
+  /** Low 32 address bits of a table: from the low lane and, rarely, from the high one: mask, shift left, shift right. */
+  readonly fromLoMask: number
+  readonly fromLoLeft: number
+  readonly fromLoRight: number
+  readonly fromHiMask: number
+  readonly fromHiLeft: number
+  readonly fromHiRight: number
+  readonly tableKind: TableKind | undefined
+  /** The bits of a table descriptor beside the address. */
+  readonly tableBits: bigint
+  /** The same by lane, and the codec of the address. */
+  readonly tableLo: number
+  readonly tableHi: number
+  readonly tablePieces: LanePieces
+  readonly parent: HotNode | undefined
+  readonly child: HotNode | undefined
+  /** Bytes of a table, and bytes that one entry translates. */
+  readonly tableBytes: number
+  readonly slotBytes: number
+  /** Sizes that this node translates, those that we write. */
+  readonly leaves: LeafPlan[]
+  /** A run ends where the slot number ANDed with this is zero. */
+  readonly runMask: number
+  /** Address bits above the reach of a table of this node, by lane; only meaningful for a root that may grow. */
+  readonly beyondLo: number
+  readonly beyondHi: number
+
+  constructor(
+    geometry: Geometry,
+    node: LevelNode,
+    policy: Policy,
+    tableBits: (node: LevelNode, kind: TableKind) => bigint,
+    parent?: HotNode,
+  ) {
+    this.node = node
+    this.parent = parent
+    this.tableBytes = node.tableBytes | 0
+    this.slotBytes = 2 ** node.shift
+    // `| 0`: a number that was computed as a double (Math.log2, **) would make the field one, for all formats.
+    this.shift = node.shift | 0
+    this.runMask = (Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1) | 0
+    const reach = ones(Math.min(node.shift + node.bits, 64)) >> 1n
+    this.beyondLo = laneLo(~reach)
+    this.beyondHi = laneHi(~reach)
+    this.indexMask = (2 ** node.bits - 1) | 0
+    this.entryLg = node.entryBytes === 8 ? 1 : 0
+    const empty = emptyMatch(node)
+    this.emptyMask = laneLo(empty.mask)
+    this.emptyValue = laneLo(empty.value)
+    this.emptyLo = laneLo(node.empty)
+    this.emptyHi = laneHi(node.empty)
+    this.uniform = node.entryBytes === 4 || this.emptyLo === this.emptyHi
+    this.tableKind = node.kinds.find((kind): kind is TableKind => kind.type === 'table' && kind.encode !== false)
+    this.tableBits = this.tableKind === undefined ? 0n : this.tableKind.set | tableBits(node, this.tableKind)
+    this.tableLo = laneLo(this.tableBits)
+    this.tableHi = laneHi(this.tableBits)
+    this.tablePieces = lanePieces(this.tableKind?.address ?? [])
+    const table = this.tableKind && ownTableMatch(this.tableKind)
+    this.tableMask = table === undefined ? 0 : laneLo(table.mask)
+    this.tableValue = table === undefined ? -1 : laneLo(table.value)
+    const low = lowAddress(this.tableKind?.address ?? [])
+    this.fromLoMask = low[0].mask
+    this.fromLoLeft = low[0].left
+    this.fromLoRight = low[0].right
+    this.fromHiMask = low[1].mask
+    this.fromHiLeft = low[1].left
+    this.fromHiRight = low[1].right
+    const child = this.tableKind?.child
+    this.child =
+      child === undefined
+        ? undefined
+        : new HotNode(geometry, nodeOf(geometry, ownChild(child, this.tableBits, this.tableKind)), policy, tableBits, this)
+    this.leaves = leafSizes(node).map(({ kind, size }) => new LeafPlan(this, kind, size))
+  }
+}
+
+function ownChild(child: TableKind['child'], bits: bigint, kind: TableKind | undefined): string {
+  if (typeof child === 'string') return child
+  const field = kind?.fields.find((f) => f.name === child.field)
+  const value = field?.pieces.reduce((v, [hi, lo, at]) => v | (((bits & ones(hi, lo)) >> BigInt(lo)) << BigInt(at)), 0n)
+  const id = value === undefined ? undefined : child.nodes[Number(value)]
+  if (id === undefined) throw new Error(`table kind ${kind?.name}: its bits choose no child`)
+  return id
+}
+
+function leafSizes(node: LevelNode): { kind: LeafKind; size: LeafSize }[] {
+  return node.kinds
+    .filter((kind) => kind.type === 'leaf')
+    .flatMap((kind) => kind.sizes.filter((size) => size.encode !== false).map((size) => ({ kind, size })))
+}
+
+/** How an empty entry is told. The hot loops ask for it before anything else, and look at the low lane only. */
+function emptyMatch(node: LevelNode): Match {
+  const at = node.kinds.findIndex((kind) => kind.type === 'empty')
+  const empty = node.kinds[at]?.match
+  if (empty === undefined) throw new Error(`node ${node.id}: no kind is the empty one`)
+  if (empty.mask > ones(31)) throw new Error(`node ${node.id}: an empty entry must be told by its low 32 bits`)
+  if ((node.empty & empty.mask) !== empty.value) throw new Error(`node ${node.id}: its empty value is not of its empty kind`)
+  for (const { name, match } of node.kinds.slice(0, at))
+    if ((match.mask & empty.mask & (match.value ^ empty.value)) === 0n)
+      throw new Error(`node ${node.id}: the match of its empty kind must exclude ${name}, which comes before it`)
+  return empty
+}
+
+/** The tables that we write match this; it is at least as strict as the kind's own match. */
+function ownTableMatch(kind: TableKind): Match {
+  if (kind.match.mask > ones(31)) throw new Error(`kind ${kind.name}: a table must be told by its low 32 bits`)
+  return { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
+}
+
+/** A descriptor's address bits for `paddr`: cold, for tables. */
+export function tableRaw(hot: HotNode, paddr: bigint): bigint {
+  return hot.tableBits | deposit(paddr, hot.tableKind?.address ?? [])
+}

@@ -1,0 +1,184 @@
+/**
+ * The short way for one page a call, which callers do as often as they map many: *tries* that either do the whole job or nothing, in which
+ * case the general code runs, and finds the missing table, the conflict or the error. They serve the smallest page where it is told by masks
+ * and holds its address in place or in a few moved pieces, in a table that the walk cache knows. Everything they read is an int32 of one
+ * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
+ */
+import type { Compiled } from '../compile/compile.ts'
+import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from '../compile/moves.ts'
+import type { MapResult } from '../table/table-options.ts'
+import type { Tree } from '../tree/tree.ts'
+import { isUpper64, join, lanes, lanes64 } from './lanes.ts'
+
+/** What {@link onePageOf} looks at. */
+export type OnePageParts = Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'plans' | 'last' | 'pagesFit'>
+
+/** The smallest page of a configuration, as int32 constants. */
+export class OnePage {
+  readonly plan: LeafPlan
+  readonly pgsize: number
+  /** What a map of one page returns. */
+  readonly mapped: MapResult
+  /**
+   * Bits that an input, and an output, address must have zero, by lane; the highest is among those of an output address. The input window is
+   * proved by the walk cache's tag.
+   */
+  readonly offsetLo: number
+  readonly badLo: number
+  readonly badHi: number
+  /** From the low lane of an address to the word of its entry. */
+  readonly wordShift: number
+  readonly wordMask: number
+  readonly entryLg: number
+  readonly emptyMask: number
+  readonly emptyValue: number
+  readonly emptyLo: number
+  readonly emptyHi: number
+  readonly addressLo: number
+  readonly addressHi: number
+  /** How the address moves, where it is not at its own place. */
+  readonly moves: Moves | undefined
+  readonly matchMask: number
+  readonly matchValue: number
+  readonly matchMaskHi: number
+  readonly matchValueHi: number
+  readonly attrs: Int32Array
+
+  constructor(c: OnePageParts, plan: LeafPlan) {
+    const { node } = plan
+    this.plan = plan
+    // `| 0`: `plan.pgsize` is a double where any format has large pages, and comparing with it costs every call
+    this.pgsize = plan.pgsize | 0
+    this.mapped = Object.freeze({ mapped: this.pgsize, error: undefined })
+    this.offsetLo = plan.offsetLo
+    this.badLo = plan.unfitLo | c.outputMaskLo
+    this.badHi = plan.unfitHi | c.outputMaskHi
+    this.wordShift = (node.shift - node.entryLg) | 0
+    this.wordMask = (node.indexMask << node.entryLg) | 0
+    this.entryLg = node.entryLg
+    this.emptyMask = node.emptyMask
+    this.emptyValue = node.emptyValue
+    this.emptyLo = node.emptyLo
+    this.emptyHi = node.emptyHi
+    this.addressLo = plan.addressLo & ~plan.offsetLo
+    this.addressHi = node.entryLg === 1 ? plan.addressHi : 0
+    this.moves = plan.plain ? undefined : plan.moves
+    this.matchMask = plan.matchMask
+    this.matchValue = plan.matchValue
+    this.matchMaskHi = plan.matchMaskHi
+    this.matchValueHi = plan.matchValueHi
+    this.attrs = plan.attrs
+  }
+}
+
+/** The short way's constants, or undefined where the smallest page is not of its shape. */
+export function onePageOf(c: OnePageParts): OnePage | undefined {
+  const plan = c.plans[0]
+  const fits =
+    plan !== undefined &&
+    plan.node === c.last &&
+    plan.slots === 1 &&
+    (plan.plain || plan.moves !== undefined) &&
+    plan.simple &&
+    plan.offsetHi === 0 &&
+    c.outputMaskHi < 0 &&
+    c.pagesFit
+  return fits ? new OnePage(c, plan) : undefined
+}
+
+/** The word index of the empty entry that a page may be mapped in, whose addresses are then in the lanes; -1 when the general way must. */
+const emptyPlace = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): number => {
+  if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return -1
+  const iova64 = BigInt.asUintN(64, iova)
+  const paddr64 = BigInt.asUintN(64, paddr)
+  const scratch = lanes64
+  scratch[0] = iova64
+  scratch[1] = paddr64
+  const four = lanes
+  const lo = four[0]!
+  const hi = four[1]!
+  if (((lo & one.offsetLo) | (four[2]! & one.badLo) | (four[3]! & one.badHi)) !== 0) return -1
+  if (hi < 0) {
+    if (!isUpper64(iova)) return -1
+  } else if (iova64 !== iova) return -1
+  if (paddr64 !== paddr) return -1
+  if (one.attrs[(prot << 2) | 2] !== prot) return -1
+  const table = t.cached(hi, lo)
+  if (table < 0) return -1
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
+  return (t.words[at]! & one.emptyMask) === one.emptyValue ? at : -1
+}
+
+/** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the general way must. */
+export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+  const at = emptyPlace(t, one, iova, paddr, prot)
+  if (at < 0) return false
+  const words = t.words
+  const attrs = one.attrs
+  const attr = prot << 2
+  const four = lanes
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | (four[3]! & one.addressHi)
+  words[at] = attrs[attr]! | (four[2]! & one.addressLo)
+  return true
+}
+
+/** The same for addresses that move. Apart: together, both would cost more registers than there are. */
+export const mapOneMoved = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+  const moves = one.moves as Moves
+  const at = emptyPlace(t, one, iova, paddr, prot)
+  if (at < 0) return false
+  const words = t.words
+  const attrs = one.attrs
+  const attr = prot << 2
+  if (one.entryLg === 1) words[(at + 1) | 0] = attrs[attr | 1]! | encodeHigh(moves, lanes[3]!)
+  words[at] = attrs[attr]! | encodeLow(moves, lanes[3]!, lanes[2]!)
+  return true
+}
+
+/** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
+export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
+  if (typeof iova !== 'bigint') return false
+  const iova64 = BigInt.asUintN(64, iova)
+  lanes64[0] = iova64
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  if ((lo & one.offsetLo) !== 0) return false
+  if (hi < 0) {
+    if (!isUpper64(iova)) return false
+  } else if (iova64 !== iova) return false
+  const table = t.cached(hi, lo)
+  if (table < 0) return false
+  const words = t.words
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
+  const d = words[at]!
+  if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return false
+  // With 32-bit entries the masks of the high lane are zero.
+  if ((words[(at + one.entryLg) | 0]! & one.matchMaskHi) !== one.matchValueHi) return false
+  words[at] = one.emptyLo
+  if (one.entryLg === 1) words[(at + 1) | 0] = one.emptyHi
+  return true
+}
+
+/** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
+export const translateOne = (t: Tree, one: OnePage, iova: bigint): bigint | undefined => {
+  if (typeof iova !== 'bigint') return undefined
+  const iova64 = BigInt.asUintN(64, iova)
+  lanes64[0] = iova64
+  const lo = lanes[0]!
+  const hi = lanes[1]!
+  if (hi < 0) {
+    if (!isUpper64(iova)) return undefined
+  } else if (iova64 !== iova) return undefined
+  const table = t.cached(hi, lo)
+  if (table < 0) return undefined
+  const words = t.words
+  const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
+  const d = words[at]!
+  if ((d & one.matchMask) !== one.matchValue || (d & one.emptyMask) === one.emptyValue) return undefined
+  const high = words[(at + one.entryLg) | 0]!
+  if ((high & one.matchMaskHi) !== one.matchValueHi) return undefined
+  const moves = one.moves
+  if (moves !== undefined) return join(decodeHigh(moves, high, d), decodeLow(moves, d) | (lo & one.offsetLo))
+  return join(high & one.addressHi, (d & one.addressLo) | (lo & one.offsetLo))
+}

@@ -1,0 +1,241 @@
+/**
+ * The memory that the tables of one IoPageTable are in: its entries as words, its allocation and accounting, the hook that a walker's
+ * memory is told by, and the driver's callbacks around it.
+ */
+import type { AllocOptions, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { Compiled } from '../compile/compile.ts'
+import type { HotNode } from '../compile/hot-node.ts'
+import { laneHi, laneLo } from '../compile/lane-pieces.ts'
+import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { IoPgtableError } from '../errors.ts'
+import { kernelOf, type RunKernel } from '../hot/accelerator.ts'
+import { clear64, fill32, prefix32, prefix64 } from '../hot/hot.ts'
+import { decode, kindOf } from '../read/decode.ts'
+import type { TlbFlushOps } from '../tlb/flush.ts'
+import type { IotlbGather } from '../tlb/gather.ts'
+import type { TableList, TablePool } from './adopted-memory.ts'
+
+/** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
+export const STATE_STATUS = 0
+export const STATE_ROOT = 1
+export const STATE_UNITS = 2
+export const STATE_WORDS = 16
+/** Low bits of the root's word that hold its place in the chain of nodes: tables are aligned to 16 words. */
+export const ROOT_NODE_MASK = 15
+
+export const LIVE = 0
+export const DEAD = 1
+/** Bytes in a unit of a table's account. */
+export const UNIT = 64
+/** Words from which on the call of TypedArray.fill pays. */
+const LONG = 64
+
+/** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
+export class TableMemory {
+  readonly pool: TablePool
+  readonly words: Int32Array
+  /** The same memory, one entry of 64 bits an element. */
+  readonly doubles: Float64Array
+  /** What does bulk runs instead of the loops, where the memory is a WebAssembly's. */
+  readonly kernel: RunKernel | undefined
+  readonly meta: Int32Array
+  readonly baseLo: number
+  readonly baseHi: number
+  readonly compiled: Compiled
+  readonly state: Int32Array
+  readonly owner: number
+  readonly tlb: TlbFlushOps
+  readonly #zeroed: AllocOptions
+  readonly #bare: AllocOptions
+  /** A callback of the driver is running. */
+  inCallback = false
+  /** Tables whose flush failed: they stay allocated until the table is freed. */
+  readonly stranded: TableList[] = []
+  /** The gather of a `range` flush order for a call that was given none. */
+  ownGather: IotlbGather | undefined = undefined
+  /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
+  mapStop: '' | 'EEXIST' | 'ENOMEM' = ''
+  /** Whether the last unmap run ended at a part of a larger leaf, not at a hole. */
+  stoppedAtLeaf = false
+  /** Why the allocator had no memory, when it had none. */
+  allocError: IoPgtableError | undefined = undefined
+
+  constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
+    this.pool = pool
+    this.words = pool.words
+    this.doubles = pool.doubles
+    this.kernel = kernelOf(pool)
+    this.meta = pool.meta
+    this.baseLo = laneLo(pool.base)
+    this.baseHi = laneHi(pool.base)
+    this.compiled = compiled
+    this.state = state
+    this.owner = owner
+    this.tlb = tlb
+    const { tablesBelow: below } = compiled.geometry
+    this.#zeroed = { owner, below, zero: true }
+    this.#bare = { owner, below, zero: false }
+  }
+
+  /** The word index of the table that the entry at `at` points to. The pool is at most 4 GiB: the low lane of the address tells. */
+  tableOf(node: HotNode, at: number): number {
+    let low = ((this.words[at]! & node.fromLoMask) << node.fromLoLeft) >>> node.fromLoRight
+    if (node.fromHiMask !== 0) low |= ((this.words[at + 1]! & node.fromHiMask) << node.fromHiLeft) >>> node.fromHiRight
+    return (low - this.baseLo) >>> 2
+  }
+
+  exchange(node: HotNode, at: number, expected: bigint, raw: bigint): boolean {
+    if (node.entryLg === 0)
+      return (
+        Atomics.compareExchange(this.words, at, Number(BigInt.asIntN(32, expected)), Number(BigInt.asIntN(32, raw))) ===
+        Number(BigInt.asIntN(32, expected))
+      )
+    const want = BigInt.asIntN(64, expected)
+    return Atomics.compareExchange(this.pool.cells, at >> 1, want, BigInt.asIntN(64, raw)) === want
+  }
+
+  /** The raw descriptor at a word index: cold. */
+  rawAt(node: HotNode, at: number): bigint {
+    if (node.entryLg === 0) return BigInt(this.words[at]! >>> 0)
+    return BigInt.asUintN(64, Atomics.load(this.pool.cells, at >> 1))
+  }
+
+  /** Tells a walker's memory about `count` words. */
+  synced(at: number, count: number): void {
+    if (this.pool.sync !== undefined) this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
+  }
+
+  /** Clears `n` entries and syncs them. */
+  clear(node: HotNode, at: number, n: number): void {
+    const words = n << node.entryLg
+    // On shared memory `fill` is three times as slow as a loop.
+    if (words >= LONG && node.uniform && !this.pool.shared) this.words.fill(node.emptyLo, at, at + words)
+    else if (node.entryLg === 1) clear64(this.words, at, n, node.emptyLo, node.emptyHi)
+    else fill32(this.words, at, n, node.emptyLo, 0)
+    if (this.pool.sync !== undefined) this.synced(at, words)
+  }
+
+  /** How many of the `n` entries are empty before the first that is not. */
+  emptyPrefix(node: HotNode, at: number, n: number): number {
+    if (node.entryLg === 1) return prefix64(this.words, at, n, node.emptyMask, node.emptyValue)
+    return prefix32(this.words, at, n, node.emptyMask, node.emptyValue)
+  }
+
+  isTable(node: HotNode, at: number): boolean {
+    const d = this.words[at]!
+    return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue
+  }
+
+  /** Whether the entry is a leaf that lies in one mapping of `plan`, cold: somebody else may have written it. */
+  isLeafWithin(plan: LeafPlan, at: number): boolean {
+    const entry = decode(this.compiled.geometry, plan.node.node, this.rawAt(plan.node, at))
+    return entry.type === 'leaf' && entry.size.pgsize <= plan.pgsize
+  }
+
+  isEmpty(node: HotNode, at: number): boolean {
+    return kindOf(node.node, this.rawAt(node, at)).type === 'empty'
+  }
+
+  /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
+  alloc(node: HotNode): PtPtr | undefined {
+    const ptr = this.#tryAlloc(node, this.#zeroed)
+    if (ptr === undefined) return undefined
+    const at = ptr >>> 2
+    try {
+      if ((node.emptyLo | node.emptyHi) !== 0) this.clear(node, at, (node.indexMask + 1) | 0)
+      else if (this.pool.sync !== undefined) this.synced(at, node.tableBytes / 4)
+    } catch (error) {
+      this.discard(node, ptr)
+      throw error
+    }
+    return ptr
+  }
+
+  /** A table whose entries are anything, for a caller that writes all of them before it links it; or undefined. */
+  allocBare(node: HotNode): PtPtr | undefined {
+    return this.#tryAlloc(node, this.#bare)
+  }
+
+  /** The allocator may call its `onPressure` hook: changing this table from there is refused. */
+  #tryAlloc(node: HotNode, options: AllocOptions): PtPtr | undefined {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      const ptr = this.pool.alloc(node.tableBytes, options)
+      this.account(node.tableBytes)
+      return ptr
+    } catch (error) {
+      if (!(error instanceof IoPgtableError) || error.code !== 'ENOMEM') throw error
+      this.allocError = error
+      return undefined
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  /** Gives back a table that never came into the tree. */
+  discard(node: HotNode, made: PtPtr): void {
+    this.account(-node.tableBytes)
+    this.pool.free(made)
+  }
+
+  /** Runs a callback of the driver; changes of this table from inside it are refused. */
+  call(callback: () => void): void {
+    const outer = this.inCallback
+    this.inCallback = true
+    try {
+      callback()
+    } finally {
+      this.inCallback = outer
+    }
+  }
+
+  newFreeList(): TableList {
+    return this.pool.freeList()
+  }
+
+  syncGather(gather: IotlbGather): void {
+    if (this.tlb.sync !== undefined) this.call(() => this.tlb.sync?.(gather))
+  }
+
+  freed(list: TableList): void {
+    this.account(-list.bytes)
+    list.putBack()
+  }
+
+  get tableBytes(): number {
+    return Atomics.load(this.state, STATE_UNITS) * UNIT
+  }
+
+  account(bytes: number): void {
+    // Atomics are calls.
+    if (this.pool.shared) Atomics.add(this.state, STATE_UNITS, bytes / UNIT)
+    else this.state[STATE_UNITS] = this.state[STATE_UNITS]! + bytes / UNIT
+  }
+}
+
+/** Allocates the root table, filled with empty entries and synced, and enters it into the state. @throws `ENOMEM` */
+export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number): PtPtr {
+  const { node, emptyLo, emptyHi, entryLg } = compiled.root
+  const below = compiled.geometry.tablesBelow
+  const bytes = rootAlloc(compiled.root)
+  const root = pool.alloc(bytes, { owner, ...(below !== undefined && { below }) })
+  if (node.empty !== 0n) {
+    if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
+    else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
+  }
+  try {
+    pool.sync?.(pool.physOf(root), node.tableBytes)
+  } catch (error) {
+    pool.free(root)
+    throw error
+  }
+  state[STATE_ROOT] = (root >>> 2) | compiled.chain.indexOf(compiled.root)
+  state[STATE_UNITS] = node.tableBytes / UNIT
+  return root
+}
+
+/** What a root is asked from the allocator with: blocks are aligned to their size. */
+export function rootAlloc(node: HotNode): number {
+  return Math.max(node.node.tableBytes, node.node.align ?? 0)
+}

@@ -1,0 +1,205 @@
+/** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
+
+import { hex, IoPgtableError } from '../errors.ts'
+import { type Geometry, type LevelNode, nodeOf } from '../format/format.ts'
+import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan, slotBytes } from './decode.ts'
+
+/**
+ * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
+ * and may be given less than it asked for: what is missing is then unknown.
+ */
+export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | undefined
+
+/** Where an entry stands. */
+export interface EntryPlace {
+  /** First input address of the entry's slot, sign-extended where the window is. */
+  readonly iova: bigint
+  /** Physical address of the table that holds the entry. */
+  readonly table: bigint
+  readonly index: number
+}
+
+/** What a walk calls. A visitor that returns `false` ends the walk. */
+export interface WalkVisitor {
+  leaf?(leaf: DecodedLeaf & EntryPlace): boolean | undefined | void
+  /** Before the table's own entries. */
+  table?(table: DecodedTable & EntryPlace): boolean | undefined | void
+  /** Entries that are `invalid`, not those that are empty. */
+  invalid?(entry: DecodedVoid & EntryPlace): boolean | undefined | void
+  /** A table, or its end, lies in memory that `read` does not know. `iova` is the first address that it would translate. */
+  unknown?(place: {
+    readonly table: bigint
+    readonly node: LevelNode
+    readonly iova: bigint
+    readonly missing: number
+  }): boolean | undefined | void
+}
+
+/** The input addresses that a geometry translates: one range, or two for a sign-extended window. */
+export function inputRanges(geometry: Geometry): readonly { readonly first: bigint; readonly last: bigint }[] {
+  const size = 1n << BigInt(geometry.ias)
+  const top = 1n << BigInt(geometry.spaceBits ?? 64)
+  if (geometry.window === 'low') return [{ first: 0n, last: size - 1n }]
+  if (geometry.window === 'top') return [{ first: top - size, last: top - 1n }]
+  return [
+    { first: 0n, last: size / 2n - 1n },
+    { first: (1n << 64n) - size / 2n, last: (1n << 64n) - 1n },
+  ]
+}
+
+/**
+ * Walks the tables below `roots` (the physical addresses of the geometry's root tables) in the order of their input addresses as the
+ * hardware indexes them, and calls the visitor for each descriptor that is not empty and touches `first..last`.
+ * Work is bounded by the range, not by the memory: entries of shared tables are visited once per way to them.
+ * @returns false when the visitor ended the walk.
+ * @throws `EINVAL` when the number of roots is not the geometry's.
+ */
+export function walkTables(
+  geometry: Geometry,
+  roots: readonly bigint[],
+  read: ReadMemory,
+  visitor: WalkVisitor,
+  range: { readonly first: bigint; readonly last: bigint } = { first: 0n, last: (1n << 64n) - 1n },
+): boolean {
+  const want = geometry.roots ?? 1
+  if (roots.length !== want)
+    throw new IoPgtableError('EINVAL', 'walkTables', `${roots.length} roots given, the geometry has ${want}`, { value: roots.length })
+  const top = nodeOf(geometry, geometry.top)
+  const slots = 2 ** top.bits / want
+  const windows = inputRanges(geometry)
+  for (const [i, root] of roots.entries()) {
+    const walk: Walk = { geometry, read, visitor, range, windows }
+    const base = BigInt(i * slots) << BigInt(top.shift)
+    if (!walkTable(walk, top, root, base, slots)) return false
+  }
+  return true
+}
+
+/**
+ * The way of one address through the tables: every descriptor, the last one included, whatever it is. It ends early, without a leaf,
+ * where a table is in memory that `read` does not know, or does not reach the address: below a root with fewer levels than the address
+ * needs, or a table entry that skips levels whose address bits are not zero.
+ */
+export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: ReadMemory, iova: bigint): (Decoded & EntryPlace)[] {
+  const way: (Decoded & EntryPlace)[] = []
+  let node = nodeOf(geometry, geometry.top)
+  const slots = 2 ** node.bits / roots.length
+  let index = indexOf(node, iova)
+  let table = roots[Math.floor(index / slots)]
+  let reached = canonical(geometry, BigInt(index) << BigInt(node.shift))
+  index %= slots
+  while (reached === slotStart(node, iova)) {
+    const bytes = table === undefined ? undefined : read(table + BigInt(index * node.entryBytes), node.entryBytes)
+    if (table === undefined || bytes === undefined || bytes.byteLength < node.entryBytes) return way
+    const raw = descriptorAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), node, 0)
+    const entry = decode(geometry, node, raw)
+    way.push({ ...entry, iova: reached, table, index })
+    if (entry.type !== 'table') return way
+    table = entry.next
+    node = entry.child
+    index = indexOf(node, iova)
+    reached += BigInt(index) << BigInt(node.shift)
+  }
+  return way
+}
+
+function indexOf(node: LevelNode, iova: bigint): number {
+  return Number(BigInt.asUintN(node.bits, iova >> BigInt(node.shift)))
+}
+
+/** The first input address of the slot of `node` that an address is in. */
+function slotStart(node: LevelNode, iova: bigint): bigint {
+  return (iova >> BigInt(node.shift)) << BigInt(node.shift)
+}
+
+/** Reads one descriptor of little-endian table bytes. */
+export function descriptorAt(bytes: DataView, node: LevelNode, index: number): bigint {
+  return node.entryBytes === 8 ? bytes.getBigUint64(index * 8, true) : BigInt(bytes.getUint32(index * 4, true))
+}
+
+interface Walk {
+  readonly geometry: Geometry
+  readonly read: ReadMemory
+  readonly visitor: WalkVisitor
+  readonly range: { readonly first: bigint; readonly last: bigint }
+  readonly windows: readonly { readonly first: bigint; readonly last: bigint }[]
+}
+
+/** `base`: the input address of the table's first entry, as the index bits give it. */
+function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slots: number): boolean {
+  const bytes = walk.read(table, slots * node.entryBytes)
+  const known = Math.min(slots, bytes === undefined ? 0 : Math.floor(bytes.byteLength / node.entryBytes))
+  const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const span = BigInt(slotBytes(node))
+  for (let index = 0; index < known && view !== undefined; index++) {
+    const raw = descriptorAt(view, node, index)
+    if (raw === node.empty) continue
+    const iova = canonical(walk.geometry, base + BigInt(index) * span)
+    if (!touches(walk, iova, iova + span - 1n)) continue
+    if (!visit(walk, node, raw, { iova, table, index })) return false
+  }
+  if (known === slots) return true
+  const iova = canonical(walk.geometry, base + BigInt(known) * span)
+  return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * node.entryBytes }) !== false
+}
+
+function visit(walk: Walk, node: LevelNode, raw: bigint, place: EntryPlace): boolean {
+  const entry = decode(walk.geometry, node, raw)
+  if (entry.type === 'leaf') return walk.visitor.leaf?.({ ...entry, ...place }) !== false
+  if (entry.type === 'invalid') return walk.visitor.invalid?.({ ...entry, ...place }) !== false
+  if (entry.type !== 'table') return true
+  if (walk.visitor.table?.({ ...entry, ...place }) === false) return false
+  return walkTable(walk, entry.child, entry.next, place.iova, 2 ** entry.child.bits)
+}
+
+function touches(walk: Walk, first: bigint, last: bigint): boolean {
+  if (last < walk.range.first || first > walk.range.last) return false
+  return walk.windows.some((w) => first <= w.last && last >= w.first)
+}
+
+/**
+ * The 64-bit input address of index bits `low`: the bits above are the window's. Hardware extends the sign from the highest index bit of
+ * the root, also where `ias` is less.
+ */
+function canonical(geometry: Geometry, low: bigint): bigint {
+  if (geometry.window === 'low') return low
+  if (geometry.window === 'sign-extended') {
+    const { shift, bits } = nodeOf(geometry, geometry.top)
+    return BigInt.asUintN(64, BigInt.asIntN(shift + bits, low))
+  }
+  const bits = BigInt(geometry.ias)
+  const index = BigInt.asUintN(geometry.ias, low)
+  return BigInt.asUintN(geometry.spaceBits ?? 64, (-1n << bits) | index)
+}
+
+/** Merges the leaves of a walk into runs: contiguous in both spaces, equal in kind, size and attributes. */
+export class LeafRuns<A> {
+  readonly runs: { iova: bigint; paddr: bigint; size: bigint; leaf: DecodedLeaf & EntryPlace; attributes: A; count: number }[] = []
+  readonly #same: (a: A, b: A) => boolean
+  constructor(same: (a: A, b: A) => boolean) {
+    this.#same = same
+  }
+  /** Adds the next leaf, in the order of the walk. */
+  add(leaf: DecodedLeaf & EntryPlace, attributes: A): void {
+    const last = this.runs.at(-1)
+    const span = BigInt(slotBytes(leaf.node))
+    // An entry of a repeated mapping points to the mapping's start; its own bytes lie at its own offset in it.
+    const paddr = leaf.paddr | (leaf.iova & BigInt(entrySpan(leaf.node, leaf.size) - 1))
+    const joins =
+      last !== undefined &&
+      last.leaf.kind === leaf.kind &&
+      last.leaf.size === leaf.size &&
+      last.iova + last.size === leaf.iova &&
+      last.paddr + last.size === paddr &&
+      this.#same(last.attributes, attributes)
+    if (joins) {
+      last.size += span
+      last.count++
+    } else this.runs.push({ iova: leaf.iova, paddr, size: span, leaf, attributes, count: 1 })
+  }
+}
+
+/** The error, for the caller to throw, of a walk over memory that must be whole, for memory that is not: `EFAULT`. */
+export function unknownMemory(op: string, table: bigint, missing: number): IoPgtableError {
+  return new IoPgtableError('EFAULT', op, `${missing} bytes of the table at ${hex(table)} are not in memory`, { value: table })
+}

@@ -1,0 +1,21 @@
+/** What follows from where the root is: it changes when a root grows. */
+import type { Agreed, AnyFmt, FormatConfig, Geometry } from '../format/format.ts'
+import type { Tree } from '../tree/tree.ts'
+
+export interface RootView {
+  /** The root's word in the table's state. */
+  readonly state: number
+  readonly geometry: Geometry
+  readonly roots: readonly bigint[]
+  readonly regs: unknown
+}
+
+/** The view of the root as it is now. */
+export function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): RootView {
+  const { geometry: declared } = t.compiled
+  const geometry = { ...declared, top: t.root.node.id }
+  const n = geometry.roots ?? 1
+  const first = t.pool.base + BigInt(t.rootWord) * 4n
+  const roots = Array.from({ length: n }, (_, i) => first + BigInt((t.root.node.tableBytes / n) * i))
+  return { state: t.rootState, geometry, roots: Object.freeze(roots), regs: Object.freeze(format.regs(config, roots, geometry.top)) }
+}

@@ -1,0 +1,258 @@
+/** Translation: the software walk of the engine's own tables. */
+import { inWindow } from '../compile/arguments.ts'
+import type { HotNode } from '../compile/hot-node.ts'
+import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { type Moves, rotate } from '../compile/moves.ts'
+import { lanes, split } from '../hot/lanes.ts'
+import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from '../memory/walk-cache.ts'
+import { decode, entrySpan } from '../read/decode.ts'
+import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
+
+/** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
+export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
+
+/** Translates an address in range into {@link found}; false where nothing is mapped. */
+export function lookup(t: Tree, hi: number, lo: number): boolean {
+  const table = t.findTable(t.last, hi, lo)
+  if (table >= 0) {
+    const at = table + (slotIndex(t.last, hi, lo) << t.last.entryLg)
+    return leafAddress(t, t.last, at, t.words[at]!, hi, lo)
+  }
+  return table === BLOCKED && lookupBlock(t, hi, lo)
+}
+
+/** A leaf above the last node is on the way. */
+function lookupBlock(t: Tree, hi: number, lo: number): boolean {
+  let table = t.rootWord
+  for (let node = t.root; ; ) {
+    const at = table + (slotIndex(node, hi, lo) << node.entryLg)
+    if (!t.isTable(node, at) || node.child === undefined) return leafAddress(t, node, at, t.words[at]!, hi, lo)
+    table = t.tableOf(node, at)
+    node = node.child
+  }
+}
+
+/** Translates by the entry at `at`, whose low lane is `d`. */
+function leafAddress(t: Tree, node: HotNode, at: number, d: number, hi: number, lo: number): boolean {
+  if ((d & node.emptyMask) === node.emptyValue) return false
+  const leaves = node.leaves
+  for (let i = 0; i < leaves.length; i++) {
+    const plan = leaves[i]!
+    if (!plan.simple || (d & plan.matchMask) !== plan.matchValue) continue
+    const high = node.entryLg === 1 ? t.words[at + 1]! : 0
+    if ((high & plan.matchMaskHi) !== plan.matchValueHi) continue
+    resolve(plan, d, high, hi, lo)
+    return true
+  }
+  return decodeLeaf(t, node, at, hi, lo)
+}
+
+function resolve(plan: LeafPlan, d: number, high: number, hi: number, lo: number): void {
+  let aHi = high & plan.addressHi
+  let aLo = d & plan.addressLo
+  if (!plan.plain) {
+    aHi = decodeLane(plan, 1, high, d)
+    aLo = decodeLane(plan, 0, high, d)
+  }
+  found.hi = (aHi & ~plan.keepHi) | (hi & plan.keepHi)
+  found.lo = (aLo & ~plan.keepLo) | (lo & plan.keepLo)
+}
+
+function decodeLane(plan: LeafPlan, lane: number, high: number, d: number): number {
+  const pieces = plan.pieces
+  let address = 0
+  for (let i = 0; i < pieces.length; i += 5) {
+    if (pieces[i + 3] !== lane) continue
+    const from = pieces[i] === 0 ? d : high
+    address |= ((from >>> pieces[i + 1]!) & pieces[i + 2]!) << pieces[i + 4]!
+  }
+  return address
+}
+
+/** An entry that the masks cannot tell: somebody else may have written it. */
+function decodeLeaf(t: Tree, node: HotNode, at: number, hi: number, lo: number): boolean {
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
+  if (entry.type !== 'leaf') return false
+  const offset = BigInt(entrySpan(node.node, entry.size)) - 1n
+  split(offset, entry.paddr)
+  const keepLo = lanes[0]!
+  const keepHi = lanes[1]!
+  found.lo = lanes[2]! | (lo & keepLo)
+  found.hi = lanes[3]! | (hi & keepHi)
+  return true
+}
+
+const NONE = 2n ** 64n - 1n
+
+/** Translates many addresses; see `IoPageTable.iovaToPhysMany`. `refuse` throws for an address out of range. */
+export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Array, refuse: (iova: bigint) => void): number {
+  const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
+  const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
+  const outside = firstOutside(t, from)
+  if (outside < iovas.length) refuse(iovas[outside] ?? NONE)
+  if (from.length === 0) return 0
+  let hits = 0
+  const plan = t.last.leaves[0]
+  const shaped = t.spanLg > 0 && plan !== undefined && plan.simple && plan.keepHi === 0
+  const plain = shaped && isPlainest(plan)
+  for (let i = 0; i < from.length; i = (i + 2 * CHUNK) | 0) {
+    const end = Math.min(i + 2 * CHUNK, from.length)
+    let waiting: number
+    if (plain) waiting = translatePlain(t, plan, from, to, i, end)
+    else if (shaped && plan.moves !== undefined) waiting = translateMoved(t, plan, plan.moves, from, to, i, end)
+    else waiting = waitAll(i, end)
+    hits += ((end - i) >> 1) - waiting + translateWaiting(t, from, to, waiting)
+  }
+  return hits
+}
+
+/** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translatePlain} is written. */
+function isPlainest(plan: LeafPlan): boolean {
+  return plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0
+}
+
+/**
+ * Addresses are taken in chunks. What the quick loops cannot do waits for the chunk's end: once the entries of all who wait are known, they
+ * are read one after the other, by loads that depend on nothing. A processor has dozens of these under way, where each would wait for its walk.
+ */
+const CHUNK = 64
+/** Where in the batch those stand who wait. */
+const waitingAt = new Int32Array(CHUNK)
+/** The word index of each one's entry, or -1 where no table of the last node is on the way. */
+const waitingPlace = new Int32Array(CHUNK)
+/** That entry's low lane. */
+const waitingLow = new Int32Array(CHUNK)
+
+function waitAll(start: number, end: number): number {
+  let waiting = 0
+  for (let i = start; i < end; i += 2) waitingAt[waiting++] = i
+  return waiting
+}
+
+/** Translates those who wait; returns how many are mapped. */
+function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: number): number {
+  const last = t.last
+  const words = t.words
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const i = waitingAt[j]!
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const table = t.findTable(last, hi, lo)
+    waitingPlace[j] = table < 0 ? -1 : table + (slotIndex(last, hi, lo) << last.entryLg)
+  }
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const at = waitingPlace[j]!
+    waitingLow[j] = at < 0 ? 0 : words[at]!
+  }
+  let hits = 0
+  for (let j = 0; j < waiting; j = (j + 1) | 0) {
+    const i = waitingAt[j]!
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const at = waitingPlace[j]!
+    const hit = at < 0 ? lookup(t, hi, lo) : leafAddress(t, last, at, waitingLow[j]!, hi, lo)
+    to[i] = hit ? found.lo : -1
+    to[(i + 1) | 0] = hit ? found.hi : -1
+    if (hit) hits = (hits + 1) | 0
+  }
+  return hits
+}
+
+/**
+ * {@link lookup} written out for the commonest shape, with everything constant in locals: the walk cache's entry, the leaf, the address.
+ * The generation is read once a chunk: callers hold their ranges, so that what was valid stays valid. Returns how many wait.
+ */
+function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Array, start: number, end: number): number {
+  t.beginWalk()
+  // `| 0`, since what V8 takes for a tagged value it would untag in every round.
+  const words = t.words
+  const spanLg = t.spanLg | 0
+  const tagMask = t.tagMask | 0
+  const shift = t.last.shift | 0
+  const indexMask = t.last.indexMask | 0
+  const matchMask = plan.matchMask | 0
+  const matchValue = plan.matchValue | 0
+  const entryLg = t.last.entryLg | 0
+  // An entry of 32 bits has no high lane: its low one is read again, for nothing.
+  const addressHi = entryLg === 1 ? plan.addressHi | 0 : 0
+  const keepLo = plan.keepLo | 0
+  const addressLo = plan.addressLo & ~keepLo
+  const stamp = t.stamp | 0
+  const stampHigh = t.stampHigh | 0
+  const upLg = t.upLg | 0
+  const stop = end | 0
+  let waiting = 0
+  for (let i = start | 0; i < stop; i = (i + 2) | 0) {
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const c = ((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX
+    const known = ((cacheStamp[c]! ^ stamp) | (cacheTagHi[c]! ^ hi) | (cacheTagLo[c]! ^ ((lo & tagMask) | stampHigh))) === 0
+    const at = (cacheTable[c]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    if (known) {
+      const d = words[at]!
+      if ((d & matchMask) === matchValue) {
+        to[(i + 1) | 0] = words[(at + entryLg) | 0]! & addressHi
+        to[i] = (d & addressLo) | (lo & keepLo)
+        continue
+      }
+    }
+    waitingAt[waiting] = i
+    waiting = (waiting + 1) | 0
+  }
+  return waiting
+}
+
+/**
+ * {@link translatePlain} for leaves that need more: a test of the high lane, or for empty entries, or an address that moves. Apart, since the
+ * dozen more values that this loop keeps would cost that one its registers. What `moves.ts` has as functions is written out: its constants are
+ * locals then, which is 8 % faster.
+ */
+function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array, start: number, end: number): number {
+  t.beginWalk()
+  const words = t.words
+  const spanLg = t.spanLg | 0
+  const tagMask = t.tagMask | 0
+  const { shift, indexMask, entryLg, emptyMask, emptyValue } = t.last
+  const { matchMask, matchValue, matchMaskHi, matchValueHi, keepLo } = plan
+  const { backLow, ownLow, backFirst, ownFirst, backSecond, ownSecond, backHigh, ownHigh } = moves
+  const stamp = t.stamp | 0
+  const stampHigh = t.stampHigh | 0
+  const upLg = t.upLg | 0
+  const stop = end | 0
+  let waiting = 0
+  for (let i = start | 0; i < stop; i = (i + 2) | 0) {
+    const lo = from[i]!
+    const hi = from[(i + 1) | 0]!
+    const c = ((lo >>> spanLg) ^ (hi << upLg) ^ stamp) & CACHE_INDEX
+    const known = ((cacheStamp[c]! ^ stamp) | (cacheTagHi[c]! ^ hi) | (cacheTagLo[c]! ^ ((lo & tagMask) | stampHigh))) === 0
+    const at = (cacheTable[c]! + (((lo >>> shift) & indexMask) << entryLg)) | 0
+    if (known) {
+      const d = words[at]!
+      const high = words[(at + entryLg) | 0]!
+      const other = ((d & matchMask) ^ matchValue) | ((high & matchMaskHi) ^ matchValueHi)
+      if (other === 0 && (d & emptyMask) !== emptyValue) {
+        to[(i + 1) | 0] = (rotate(high, backHigh) & ownHigh) | (rotate(d, backFirst) & ownFirst) | (rotate(d, backSecond) & ownSecond)
+        to[i] = (rotate(d, backLow) & ownLow) | (lo & keepLo)
+        continue
+      }
+    }
+    waitingAt[waiting] = i
+    waiting = (waiting + 1) | 0
+  }
+  return waiting
+}
+
+/** The index of the first address that is not in the input window, or their number. */
+function firstOutside(t: Tree, from: Int32Array): number {
+  const { inputMaskHi, inputMaskLo, inputHi, inputLo } = t.compiled
+  const length = from.length | 0
+  const bulk = (length - 4) | 0
+  let i = 0
+  // two at a time, as long as all are in the window that begins lowest
+  for (; i <= bulk; i = (i + 4) | 0) {
+    const high = ((from[(i + 1) | 0]! & inputMaskHi) ^ inputHi) | ((from[(i + 3) | 0]! & inputMaskHi) ^ inputHi)
+    if ((((from[i]! & inputMaskLo) ^ inputLo) | ((from[(i + 2) | 0]! & inputMaskLo) ^ inputLo) | high) !== 0) break
+  }
+  for (; i < length; i = (i + 2) | 0) if (!inWindow(t.compiled, from[(i + 1) | 0]!, from[i]!)) break
+  return i >> 1
+}
