@@ -105,11 +105,23 @@ function childOf(geometry: Geometry, node: LevelNode, kind: TableKind, raw: bigi
 
 /** Set bits that the declaration does not know, or knows as reserved. */
 function reservedBits(kind: TableKind | LeafKind, raw: bigint): bigint {
+  let mask = reservedMasks.get(kind)
+  if (mask === undefined) {
+    mask = reservedMask(kind)
+    reservedMasks.set(kind, mask)
+  }
+  return raw & mask
+}
+
+/** A kind's bits do not change: the mask is made once, since walks ask for every descriptor. */
+const reservedMasks = new WeakMap<Kind, bigint>()
+
+function reservedMask(kind: TableKind | LeafKind): bigint {
   let known = kind.match.mask | kind.set | bitsOf(kind.address)
   let reserved = 0n
   for (const field of kind.fields) {
     if (field.reserved) reserved |= bitsOf(field.pieces)
     else known |= bitsOf(field.pieces)
   }
-  return raw & ones(63) & (reserved | ~known)
+  return ones(63) & (reserved | ~known)
 }
