@@ -1,5 +1,5 @@
 /** What a command works on: tables of a format, found by registers or roots; or the streams of an IOMMU. */
-import { type AnyFmt, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
+import { type AnyFmt, agreedConfig, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
 import {
   AmdViScanner,
   type Finding,
@@ -193,7 +193,7 @@ function ownRegisters(options: TargetOptions): Record<string, string> {
 
 function rootGiven(format: AnyFmt, { root = [], config }: TargetOptions, texts: object): FoundRoot<unknown, unknown> {
   if (Object.keys(texts).length > 0) throw new UsageError('either --root or registers expected')
-  const agreed = format.configure(configOf(format, config))
+  const agreed = agreedConfig(format, configOf(format, config))
   const { params, context, ranges } = geometryOf(format, agreed)
   return { name: 'root', params, context, roots: root.map(integer), first: ranges.first, last: ranges.last }
 }

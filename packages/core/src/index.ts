@@ -5,7 +5,7 @@ export { Device, Devres, DevresGuard } from './device/device.ts'
 export type { LifetimeDebug } from './device/lifetime.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
 export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './format/bits.ts'
-export { checkConfig, configError } from './format/config.ts'
+export { agreedConfig, checkConfig, configError } from './format/config.ts'
 export {
   type Agreed,
   ALWAYS,

@@ -1,5 +1,6 @@
 /** What formats share before there is a table: configurations, page sizes, protections, errors; and faults of a declaration. */
 import {
+  agreedConfig,
   checkConfig,
   configError,
   type FormatConfig,
@@ -60,6 +61,46 @@ describe('checkConfig', () => {
     expect(thrownBy(() => check({ quirks: ['C'] })).message).toContain('A, B')
     expect(thrownBy(() => checkConfig('fmt', { ...good, quirks: ['A'] as never[] }, [])).message).toContain('none')
     expect(configError('fmt', 'pgsizeBitmap', 0x1234n, 'something').message).toBe('EINVAL: fmt config: pgsizeBitmap 0x1234: something')
+  })
+})
+describe('members that a configuration does not have', () => {
+  const fmt = toy()
+  const good = { pgsizeBitmap: 0x1000n, ias: 24, oas: 32 }
+  const refused = (make: () => unknown): string => {
+    const error = thrownBy(make)
+    expect(error.code).toBe('EINVAL')
+    return error.message
+  }
+
+  test('are refused, with those that there are', () => {
+    expect(refused(() => agreedConfig(fmt, { ...good, quirk: ['NO_WARN'] } as never))).toBe(
+      'EINVAL: toy config: there is no member "quirk": pgsizeBitmap, ias, oas, quirks, coherentWalk, cpuPageSize expected',
+    )
+    // also by what every object has
+    expect(refused(() => agreedConfig(fmt, { ...good, constructor: 1 } as never))).toContain('"constructor"')
+    expect(agreedConfig(fmt, { ...good, quirks: ['NO_WARN'] })).toMatchObject({ ...good, quirks: ['NO_WARN'] })
+    // what is left out by its value
+    expect(agreedConfig(fmt, { ...good, quirk: undefined } as never)).toMatchObject(good)
+  })
+
+  test('in an object of it, too', () => {
+    const nested = { ...fmt, configure: (request: FormatConfig) => ({ ...fmt.configure(request as never), mtk: { ias: 34 } }) } as never
+    expect(refused(() => agreedConfig(nested, { ...good, mtk: { isa: 34 } } as never))).toContain(
+      'there is no member "mtk.isa": ias expected',
+    )
+  })
+
+  test('when a table is made or adopted', () => {
+    const allocator = newPool()
+    const make = (more: object) => () => IoPageTable.createRaw(fmt, { ...good, allocator, ...more } as never)
+    expect(refused(make({ quirk: [] }))).toContain('"quirk"')
+    // a callback that would never be called
+    expect(refused(make({ onwarn: () => {} }))).toMatch(/"onwarn": .*, onWarn, /)
+    const table = IoPageTable.createRaw(fmt, { ...good, allocator })
+    const adopt = (more: object) => () => IoPageTable.adopt(fmt, { allocator, ...more } as never)
+    expect(refused(adopt({ ...good, roots: table.roots, isa: 1 }))).toMatch(/"isa": .*, onForeign/)
+    table.free()
+    expect(allocator.leaks()).toEqual([])
   })
 })
 

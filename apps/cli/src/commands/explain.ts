@@ -1,5 +1,5 @@
 /** `iopt explain FORMAT DESCRIPTOR`: every bit of one descriptor. */
-import { type AnyFmt, hex, type LevelNode } from '@io-pgtable/core'
+import { type AnyFmt, agreedConfig, hex, type LevelNode } from '@io-pgtable/core'
 import { type ExplainedField, type Explanation, explain, marks, ruler, summary } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import { configOf, geometryOf, type Shape } from '../configs.ts'
@@ -45,7 +45,7 @@ interface Place {
 }
 
 function shapeOf(format: AnyFmt, config: string | undefined): Shape {
-  return geometryOf(format, format.configure(configOf(format, config)))
+  return geometryOf(format, agreedConfig(format, configOf(format, config)))
 }
 
 /** A level of the first configuration that has it. */

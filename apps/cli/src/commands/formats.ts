@@ -1,5 +1,5 @@
 /** `iopt formats [NAME]`: the formats; or one: its levels, kinds, fields, configurations and registers. */
-import { type AnyFmt, type Geometry, hex, type Kind, type LevelNode } from '@io-pgtable/core'
+import { type AnyFmt, agreedConfig, type Geometry, hex, type Kind, type LevelNode } from '@io-pgtable/core'
 import type { Command } from 'commander'
 import { configOf, geometryOf } from '../configs.ts'
 import { FORMATS } from '../formats.ts'
@@ -40,7 +40,7 @@ function all(io: Io, { json }: Options): void {
 }
 
 function shapeOf(format: AnyFmt, config: string | undefined): ReturnType<typeof geometryOf> {
-  return geometryOf(format, format.configure(configOf(format, config)))
+  return geometryOf(format, agreedConfig(format, configOf(format, config)))
 }
 
 function one(io: Io, format: AnyFmt, { config, json }: Options): void {

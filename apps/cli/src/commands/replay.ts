@@ -1,6 +1,6 @@
 /** `iopt replay`: a trace of iommu:map and iommu:unmap, onto a fresh table. */
 import { createReadStream, statSync } from 'node:fs'
-import { hex, IoPageTable, Prot } from '@io-pgtable/core'
+import { agreedConfig, hex, IoPageTable, Prot } from '@io-pgtable/core'
 import { readTrace, TraceParser, TraceReplay } from '@io-pgtable/inspect'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import type { Command } from 'commander'
@@ -41,7 +41,7 @@ async function run(io: Io, path: string, options: Options): Promise<void> {
   const format = formatOf(options.format)
   const size = Math.ceil(options.memory / 4096) * 4096
   const pool = new PtPool({ base: 0n, size, name: 'replay' })
-  const table = IoPageTable.createRaw(format, { ...format.configure(configOf(format, options.config)), allocator: pool })
+  const table = IoPageTable.createRaw(format, { ...agreedConfig(format, configOf(format, options.config)), allocator: pool })
   const replay = new TraceReplay(table, options.prot)
   const parser = new TraceParser()
   await replayAll(io, path, parser, replay)

@@ -3,6 +3,7 @@ import {
   type AdoptRequest,
   type Agreed,
   type AnyFmt,
+  agreedConfig,
   deposit,
   extract,
   type FormatConfig,
@@ -81,7 +82,7 @@ export interface CaseOptions extends Pick<Case, 'format' | 'createTable' | 'effo
 /** @throws {@link Fault} for a declaration of which no table can be built, and what the format's own functions throw */
 export function makeCase(options: CaseOptions): Case {
   const { format, request } = options
-  const config = format.configure(request) as Agreed<FormatConfig>
+  const config = agreedConfig(format, request)
   const geometry = format.geometry(format.params(config))
   const chain = chainOf(format, config, geometry)
   const top = chain.findIndex((node) => node.id === geometry.top)

@@ -1,6 +1,6 @@
 /** Checks of configurations that every format shares. Formats call them from `configure`. */
 import { IoPgtableError } from '../errors.ts'
-import type { FormatConfig } from './format.ts'
+import type { Agreed, AnyFmt, FormatConfig } from './format.ts'
 import { isPowerOfTwo } from './sizes.ts'
 
 /** An `EINVAL` of a configuration, naming the member and what was expected. */
@@ -26,4 +26,36 @@ export function checkConfig<Q extends string>(format: string, config: FormatConf
     if (!known.includes(quirk))
       throw configError(format, 'quirk', quirk, `the format knows ${known.length === 0 ? 'none' : known.join(', ')}`)
   return [...new Set(quirks)]
+}
+
+/**
+ * What a format agrees to. A member of the request that is none of the configuration's is a slip, as `quirk` for `quirks`, and never silently
+ * ignored: the agreed configuration, which leaves nothing out, tells what there is. Members whose value is undefined count as left out.
+ * @param others members that the caller takes beside the configuration: the message tells them, too
+ * @throws `EINVAL` for those, and what the format's `configure` throws
+ */
+export function agreedConfig(format: AnyFmt, request: FormatConfig, others: readonly string[] = []): Agreed<FormatConfig> {
+  const config = format.configure(request)
+  refuseUnknown(format.FORMAT, request, config, others)
+  return config
+}
+
+/** @throws `EINVAL` for a member of `request`, or of an object in it, that the agreed configuration does not have */
+export function refuseUnknown(format: string, request: object, agreed: object, others: readonly string[] = [], path = ''): void {
+  for (const [name, value] of Object.entries(request)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(agreed, name)) throw unknownMember(format, `${path}${name}`, [...Object.keys(agreed), ...others])
+    const inner: unknown = agreed[name as keyof typeof agreed]
+    if (isObject(value) && isObject(inner)) refuseUnknown(format, value, inner, [], `${path}${name}.`)
+  }
+}
+
+function unknownMember(format: string, path: string, known: readonly string[]): IoPgtableError {
+  return new IoPgtableError('EINVAL', `${format} config`, `there is no member ${JSON.stringify(path)}: ${known.join(', ')} expected`, {
+    value: path,
+  })
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -198,7 +198,10 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   readonly title: string
   /** The manual: name, revision, chapter. */
   readonly manual: string
-  /** Narrows a request to what the hardware can do. @throws `EINVAL` naming the limit. */
+  /**
+   * Narrows a request to what the hardware can do. What it answers has every member that there is: members of a request that it lacks are
+   * refused (see `agreedConfig`). @throws `EINVAL` naming the limit
+   */
   configure(request: C): Agreed<C>
   params(config: Agreed<C>): P
   geometry(params: P): Geometry

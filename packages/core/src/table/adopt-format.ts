@@ -2,8 +2,13 @@
 
 import { IoPgtableError } from '../errors.ts'
 import { bitsOf } from '../format/bits.ts'
+import { agreedConfig, refuseUnknown } from '../format/config.ts'
 import type { Agreed, AnyFmt, FormatConfig, FoundRoot, Geometry, Kind, LeafKind, LeafSize, LevelNode, TableKind } from '../format/format.ts'
 import { kindOf } from '../read/decode.ts'
+import { TABLE_OPTIONS } from './table-options.ts'
+
+/** What `adopt` takes beside a configuration. */
+const ADOPT_OPTIONS: readonly string[] = [...TABLE_OPTIONS, 'memory', 'registers', 'root', 'roots', 'onForeign']
 
 /** What is known of a table that is to be adopted. */
 export interface Adoptable {
@@ -17,12 +22,13 @@ export function adoptRegisters(format: AnyFmt, registers: unknown, name: string 
   const found = chooseRoot(format, format.rootsFromRegs(registers), name)
   const geometry = format.geometry(found.params)
   const config = configFor(format, geometry, given)
+  refuseUnknown(format.FORMAT, given, config, ADOPT_OPTIONS)
   return { format: adopting(format, geometry, found.context), config, roots: found.roots }
 }
 
 /** The table of root tables that the caller knows, and of a configuration that makes such a tree. */
 export function adoptRoots(format: AnyFmt, roots: readonly bigint[], wanted: FormatConfig): Adoptable {
-  const config = format.configure(wanted)
+  const config = agreedConfig(format, wanted, ADOPT_OPTIONS)
   return { format: adopting(format, format.geometry(format.params(config)), format.context(config)), config, roots }
 }
 

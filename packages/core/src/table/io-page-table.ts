@@ -23,6 +23,7 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type Device, Devres } from '../device/device.ts'
 import { LifetimeWatch } from '../device/lifetime.ts'
 import { hex, IoPgtableError } from '../errors.ts'
+import { agreedConfig } from '../format/config.ts'
 import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from '../format/format.ts'
 import type { Prot } from '../format/prot.ts'
 import { advanceHi, advanceLo, join, lanes, split } from '../hot/lanes.ts'
@@ -43,7 +44,7 @@ import { cut, forEachLeaf, type Leaf, type LeafCall, type ProtectOptions, protec
 import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
 import { describeRoot, type RootView } from './root-view.ts'
 import { bindGather, busy, dead, failed, noSizes, overlapApart } from './table-errors.ts'
-import type { AttachOptions, Hooks, MapResult, TableOptions } from './table-options.ts'
+import { type AttachOptions, type Hooks, type MapResult, TABLE_OPTIONS, type TableOptions } from './table-options.ts'
 
 /** What a map of nothing returns, to begin with. */
 const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
@@ -116,7 +117,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
     const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request as TableOptions & FormatConfig
     if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
-    const config = format.configure(wanted)
+    const config = agreedConfig(format, wanted, TABLE_OPTIONS)
     const compiled = compileFormat(format, config)
     const owner = allocator.owner(name ?? format.FORMAT)
     const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))

@@ -38,6 +38,16 @@ export interface TableOptions {
   readonly name?: string
 }
 
+/** The members of {@link TableOptions}: of what is made with a table, all others are its configuration's. */
+export const TABLE_OPTIONS: readonly string[] = Object.keys({
+  allocator: true,
+  tlb: true,
+  onWarn: true,
+  debug: true,
+  onRoot: true,
+  name: true,
+} satisfies Record<keyof TableOptions, true>)
+
 /** The hooks of a table that a worker opens by its token. */
 export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn' | 'onRoot'> {
   /** As the pool's `sync`. */

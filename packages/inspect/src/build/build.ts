@@ -2,6 +2,7 @@
 import {
   type Agreed,
   type AnyFmt,
+  agreedConfig,
   type FormatConfig,
   type Geometry,
   hex,
@@ -123,7 +124,7 @@ function chooseConfig(format: AnyFmt, layout: Layout, regions: readonly Region[]
 }
 
 function candidateOf(format: AnyFmt, request: FormatConfig, layout: Layout, regions: readonly Region[]): Candidate {
-  const config = format.configure(request)
+  const config = agreedConfig(format, request)
   const geometry = format.geometry(format.params(config))
   const ranges = inputRanges(geometry)
   for (const region of regions) {
