@@ -18,6 +18,8 @@ export interface Finding {
   readonly level?: number
   /** The offending value. */
   readonly value?: bigint
+  /** How many of a kind this one stands for; left out for one. */
+  readonly count?: number
 }
 
 /** Collects findings, each kind up to a number: hostile memory must not fill ours with words about it. */

@@ -272,6 +272,27 @@ describe('check', () => {
     expect(mappings).toBe(2)
   })
 
+  test('aliases of the same rights are one note, those of other rights another', () => {
+    const supervisor = { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M), ias: 39, oas: 56, quirks: ['SUPERVISOR' as const] }
+    const subject = new Subject(riscv64, supervisor).map(IOVA, PADDR, SZ_2M, RW | Prot.NOEXEC)
+    for (let i = 0n; i < 4n; i++) subject.map(i * 0x2000n, PADDR + i * 0x4000n, SZ_4K, Prot.READ)
+    subject.map(0x1_0000n, PADDR + 0x10_0000n, SZ_4K, Prot.READ | Prot.PRIV)
+    const { findings, counts } = checkTables([subject.tables()])
+    expect(findings.map(({ code, iova, value, count }) => [code, iova, value, count])).toEqual([
+      // the page at iova 0 was seen before the block
+      ['alias-permissions', IOVA, PADDR, 4],
+      ['alias-permissions', 0x1_0000n, PADDR + 0x10_0000n, undefined],
+    ])
+    expect(findings[0]?.message).toMatch(/; and 3 more with the same rights, 0x4000 bytes together$/)
+    expect(counts).toEqual({ error: 0, warning: 0, note: 2 })
+  })
+
+  test('aliases of other memory types are told one by one', () => {
+    const subject = arm64().map(IOVA, PADDR, SZ_2M, DATA)
+    for (let i = 0n; i < 3n; i++) subject.map(i * 0x2000n, PADDR + i * 0x4000n, SZ_4K, RW | Prot.MMIO | Prot.NOEXEC)
+    expect(found({ tables: () => subject.tables() })).toEqual(['alias-attributes', 'alias-attributes', 'alias-attributes'])
+  })
+
   test('a severity of the policy, and a code that is off', () => {
     const subject = riscv().map(IOVA, PADDR, SZ_4K, RW)
     const as = (severity: 'note' | 'off') => checkTables([subject.tables()], { policy: { severity: { 'writable-executable': severity } } })

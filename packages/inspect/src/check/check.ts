@@ -8,7 +8,7 @@ import { type Finding, Findings } from '../finding.ts'
 import type { Tables } from '../leaves/tables.ts'
 import { CHECK_CODES, type CheckCode } from './codes.ts'
 import type { Verdict } from './leaf-check.ts'
-import { type Alias, aliases, type Mapping, Mappings } from './mappings.ts'
+import { type Alias, aliases, type Mapping, Mappings, sameAliases } from './mappings.ts'
 import { ANY_PROT, type CheckPolicy, type ForbiddenRange } from './policy.ts'
 import { TableCheck } from './table-check.ts'
 
@@ -111,19 +111,22 @@ export class Check {
   }
 
   #together(): void {
-    for (const alias of aliases(this.#mappings.byPaddr())) this.#alias(alias)
+    for (const { first, count, bytes } of sameAliases(aliases(this.#mappings.byPaddr()))) this.#alias(first, count, bytes)
     this.#mapsTables()
     if (this.#mappings.dropped === 0) return
     const message = `${this.#mappings.dropped} mappings were not looked at for aliases: there are too many`
     this.report('work-limit', { place: this.#all[0]?.name ?? '', message })
   }
 
-  #alias({ a, b, paddr, why }: Alias): void {
+  /** The first of `count` aliases of one kind, of `bytes` bytes together. */
+  #alias({ a, b, paddr, why }: Alias, count: number, bytes: number): void {
     const other = `${this.#all[a.owner]?.name} ${hex(BigInt(a.iova))} maps it ${flags(a)}`
+    const more = count === 1 ? '' : `; and ${count - 1} more with the same rights, ${hex(bytes)} bytes together`
     this.report(why === 'attributes' ? 'alias-attributes' : 'alias-permissions', {
       ...this.#at(b),
       value: BigInt(paddr),
-      message: `${this.#words(b)} is an alias: ${other}`,
+      ...(count > 1 && { count }),
+      message: `${this.#words(b)} is an alias: ${other}${more}`,
     })
   }
 

@@ -1,6 +1,7 @@
 /** What is to be checked of one leaf size of one node, as masks of 32-bit lanes; and what a descriptor's attribute bits grant. */
 import {
   type AnyFmt,
+  type FormatConfig,
   type Geometry,
   type LeafKind,
   type LeafSize,
@@ -49,6 +50,9 @@ export interface Verdict {
   readonly executable: boolean
 }
 
+/** Rights that a leaf may grant beside execution. */
+const PROTS: readonly ProtFlags[] = [Prot.READ, Prot.READ | Prot.WRITE, Prot.READ | Prot.WRITE | Prot.CACHE, Prot.READ | Prot.PRIV]
+
 /** What attribute bits are remembered of one leaf size; hostile tables have more. */
 const MOST_REMEMBERED = 2 ** 14
 
@@ -59,10 +63,10 @@ export class Verdicts {
   readonly #canForbidExecution: boolean
   readonly #all: Map<ProtFlags, Verdict> = new Map()
 
-  constructor(format: AnyFmt, geometry: Geometry, context: unknown) {
+  constructor(format: AnyFmt, context: unknown) {
     this.#format = format
     this.#context = context
-    this.#canForbidExecution = canForbidExecution(format, geometry, context)
+    this.#canForbidExecution = canForbidExecution(format, context)
   }
 
   of(raw: bigint, kind: LeafKind): Verdict {
@@ -127,13 +131,26 @@ export class LeafCheck extends KindCheck {
   }
 }
 
-/** Whether any bit of any leaf makes it not executable: formats of devices that fetch no instructions have none. */
-function canForbidExecution(format: AnyFmt, geometry: Geometry, context: unknown): boolean {
-  const leaves = geometry.nodes.flatMap(({ kinds, entryBytes }) =>
-    kinds.filter((kind) => kind.type === 'leaf').map((kind) => ({ kind, bits: entryBytes * 8 })),
+/** Leaves that are not executable, as a format writes them. */
+const notExecutable = new WeakMap<AnyFmt, readonly { readonly raw: bigint; readonly kind: LeafKind }[]>()
+
+/**
+ * Whether a leaf can say that it is not executable, as these registers give its bits a meaning: formats of devices that fetch no instructions
+ * cannot. What says it may be several bits together, so that the format itself is asked for such leaves, in each of its configurations.
+ */
+function canForbidExecution(format: AnyFmt, context: unknown): boolean {
+  let leaves = notExecutable.get(format)
+  if (leaves === undefined) notExecutable.set(format, (leaves = format.configs.flatMap(({ config }) => leavesOf(format, config))))
+  return leaves.some(({ raw, kind }) => (format.prot(raw, kind, context) & Prot.NOEXEC) !== 0)
+}
+
+function leavesOf(format: AnyFmt, request: FormatConfig): { raw: bigint; kind: LeafKind }[] {
+  const config = format.configure(request)
+  return format.geometry(format.params(config)).nodes.flatMap((node) =>
+    node.kinds.flatMap((kind) => {
+      if (kind.type !== 'leaf') return []
+      const bits = PROTS.map((prot) => format.encodeLeaf(config, node, kind, prot | Prot.NOEXEC)).filter((raw) => raw !== undefined)
+      return bits.map((raw) => ({ raw: raw | kind.set | kind.match.value, kind }))
+    }),
   )
-  return leaves.some(({ kind, bits }) => {
-    const noexec = (raw: bigint): boolean => (format.prot(raw | kind.set, kind, context) & Prot.NOEXEC) !== 0
-    return noexec(0n) || Array.from({ length: bits }, (_, bit) => 1n << BigInt(bit)).some(noexec)
-  })
 }

@@ -153,3 +153,39 @@ function further(a: Mapping | undefined, b: Mapping): Mapping {
 function overlaps(before: Mapping, mapping: Mapping): boolean {
   return before.paddr + before.bytes > mapping.paddr
 }
+
+/** Aliases that are told as one. */
+export interface SameAliases {
+  readonly first: Alias
+  readonly count: number
+  /** Bytes that both sides map, of all of them. */
+  readonly bytes: number
+}
+
+/** Groups of one hostile memory that are kept; what comes after them is told by itself. */
+const MAX_GROUPS = 2 ** 12
+
+/**
+ * Aliases of permissions, those between the same tables with the same rights as one: a kernel's own memory has hundreds. Differing memory
+ * types are faults one by one, and come singly, first.
+ */
+export function* sameAliases(all: Iterable<Alias>): Generator<SameAliases> {
+  const groups = new Map<string, { first: Alias; count: number; bytes: number }>()
+  for (const alias of all) {
+    const { a, b, paddr, why } = alias
+    const bytes = Math.min(a.paddr + a.bytes, b.paddr + b.bytes) - paddr
+    // which of both comes first in memory does not matter
+    const key = [a, b]
+      .map(({ owner, verdict }) => `${owner} ${verdict.prot}`)
+      .sort()
+      .join()
+    const group = groups.get(key)
+    if (why === 'attributes' || (group === undefined && groups.size >= MAX_GROUPS)) yield { first: alias, count: 1, bytes }
+    else if (group === undefined) groups.set(key, { first: alias, count: 1, bytes })
+    else {
+      group.count++
+      group.bytes += bytes
+    }
+  }
+  yield* groups.values()
+}

@@ -64,7 +64,7 @@ export class TableCheck {
     this.#memory = new TableWords(tables.read)
     this.#root = laneNodes(tables.geometry)
     this.#parts = rootParts(tables, this.#root, 0n, (1n << 64n) - 1n)
-    this.#verdicts = new Verdicts(tables.format, tables.geometry, tables.context)
+    this.#verdicts = new Verdicts(tables.format, tables.context)
   }
 
   /** Goes on to the end. @throws what reading throws: calling it again goes on there */
