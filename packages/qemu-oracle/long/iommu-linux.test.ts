@@ -1,11 +1,11 @@
 /** A real kernel's tables, rebuilt by our engine from what they mean, and walked by QEMU's SMMU for every address that the kernel mapped. */
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { type DecodedLeaf, type EntryPlace, hex, Prot } from '@io-pgtable/core'
+import { hex, Prot } from '@io-pgtable/core'
 import { type Stream, scanSmmuv3 } from '@io-pgtable/inspect'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readDumps } from '../../../apps/demo/src/dumps.ts'
-import { configOf } from '../../../apps/demo/src/rebuild.ts'
-import { type Walked, walkRoot } from '../../../apps/demo/src/tables.ts'
+import { type Below, below, type Leaf } from '../../inspect/long/support/kernel.ts'
+import { configOf } from '../../inspect/long/support/rebuild.ts'
+import { dumpImage, expectedOf, register } from '../../inspect/test/support/dumps.ts'
 import { caseOf, mapAll, SmmuV3, setUp } from '../src/iommu/index.ts'
 import { Random, record, requirement } from '../src/machine/index.ts'
 
@@ -14,37 +14,34 @@ const ORACLE = 'SMMUv3, tables of Linux'
 /** The interrupt controller's doorbell: no memory that could be compared. */
 const DOORBELL = 0x0809_0000n
 
-const { image, expected } = (await readDumps()).smmuv3
-const { smmu: registers, streams: known } = JSON.parse(expected)
+const { smmu: registers, streams: known } = expectedOf('linux-smmuv3')
 const { streams } = scanSmmuv3(
-  { strtabBase: BigInt(registers.STRTAB_BASE), strtabBaseCfg: BigInt(registers.STRTAB_BASE_CFG) },
-  image.read,
-  {
-    'arm64-stage1': arm64LpaeS1,
-  },
+  { strtabBase: register(registers, 'STRTAB_BASE'), strtabBaseCfg: register(registers, 'STRTAB_BASE_CFG') },
+  (await dumpImage('linux-smmuv3')).read,
+  { 'arm64-stage1': arm64LpaeS1 },
 )
 
 /** The kernel's tables of a stream, and a case with its configuration. */
 function kernelTables(stream: Stream) {
-  const walked = walkRoot(stream.tables[0]!)
+  const tables = stream.tables[0]!
   // The kernel makes walks cacheable (TCR.IRGN0) where they snoop
   const coherentWalk = ((stream.stages[0]?.registers.tcr as bigint) & 0x300n) !== 0n
-  const config = { ...configOf(walked), coherentWalk }
+  const config = { ...configOf(tables.geometry), coherentWalk }
   const common = { style: 'each-page', writeOnly: false, ignores: { page: [], block: [] }, limits: [] } as const
   const stage = (smmu: SmmuV3) => smmu.stage1('ttb0', 'each-page')
-  return { walked, given: caseOf({ ...common, name: `stream ${stream.sid}`, format: arm64LpaeS1, config, stage }) }
+  return { found: below(tables), given: caseOf({ ...common, name: `stream ${stream.sid}`, format: arm64LpaeS1, config, stage }) }
 }
 
 /** A page's first and last bytes. */
-function probesOf({ leaf, prot }: { leaf: DecodedLeaf & EntryPlace; prot: Prot }) {
-  return [0n, BigInt(leaf.size.pgsize - 8)].map((offset) => ({ iova: leaf.iova + offset, paddr: leaf.paddr + offset, prot }))
+function probesOf({ iova, paddr, run }: Leaf) {
+  return [0n, BigInt(run.leafSize - 8)].map((offset) => ({ iova: iova + offset, paddr: paddr + offset, prot: run.prot }))
 }
 
 /** The pages before and after each run that nothing translates. */
-function holesOf({ mappings, runs }: Walked): bigint[] {
-  const mapped = new Set(mappings.map(({ leaf }) => leaf.iova))
+function holesOf({ leaves, runs }: Below): bigint[] {
+  const mapped = new Set(leaves.map(({ iova }) => iova))
   const page = 0x1000n
-  const around = runs.flatMap(({ iova, size }) => [iova - page, iova + size])
+  const around = runs.flatMap(({ iova, size }) => [iova - page, iova + BigInt(size)])
   return around.filter((iova) => !mapped.has(iova))
 }
 
@@ -57,28 +54,25 @@ describe.skipIf(qemu.skip)(qemu.title('SMMUv3 of QEMU walks tables rebuilt from 
   }, 60_000)
   afterAll(() => smmu?.machine.stop())
 
-  it('has all streams', () => expect(streams.map(({ sid }) => sid)).toEqual(known.map(({ sid }: { sid: number }) => sid)))
+  it('has all streams', () => expect(streams.map(({ sid }) => sid)).toEqual(known.map(({ sid }) => sid)))
 
   it.each(streams.map((stream) => ({ sid: stream.sid, stream })))('stream $sid: every address', async ({ sid, stream }) => {
-    const { walked, given } = kernelTables(stream)
+    const { found, given } = kernelTables(stream)
     const setup = setUp(smmu, given, new Random(SEED))
     const { table, prober, pool } = setup
-    const pages = walked.runs.map(({ iova, paddr, size, mapping }) => {
-      const { pgsize } = mapping.leaf.size
-      return { iova, paddr, pgsize, pgcount: Number(size) / pgsize, prot: mapping.prot }
-    })
+    const pages = found.runs.map(({ iova, paddr, leafSize, count, prot }) => ({ iova, paddr, pgsize: leafSize, pgcount: count, prot }))
     mapAll(table, pages)
-    const inMemory = walked.mappings.filter(({ leaf }) => leaf.paddr !== DOORBELL)
-    const doorbells = walked.mappings.filter(({ leaf }) => leaf.paddr === DOORBELL)
+    const inMemory = found.leaves.filter(({ paddr }) => paddr !== DOORBELL)
+    const doorbells = found.leaves.filter(({ paddr }) => paddr === DOORBELL)
     const wrong = await prober.translations(inMemory.flatMap(probesOf))
-    for (const { leaf } of doorbells) await smmu.edu.read(leaf.iova, 0, 4)
+    for (const { iova } of doorbells) await smmu.edu.read(iova, 0, 4)
     wrong.push(...(await smmu.faults()).map(({ address }) => `the doorbell at ${hex(address)} faults`))
-    const holes = holesOf(walked)
+    const holes = holesOf(found)
     wrong.push(...(await prober.refusals(holes.map((iova) => ({ iova, write: true, cause: 'unmapped' as const })))))
     expect(wrong).toEqual([])
-    const of = known.find((one: { sid: number }) => one.sid === sid)
-    expect(inMemory.length + doorbells.length).toBe(of.mappings.length)
-    expect(inMemory.every(({ prot }) => prot & Prot.READ)).toBe(true)
+    const of = known.find((one) => one.sid === sid)
+    expect(inMemory.length + doorbells.length).toBe(of?.mappings.length)
+    expect(inMemory.every(({ run }) => run.prot & Prot.READ)).toBe(true)
     table.free()
     expect(pool.stats().live).toBe(0)
     record({

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { bytesSource, type MemoryImage, openImage } from '../../src/index.ts'
 
 export type DumpName = 'linux-aarch64-4k' | 'linux-armv7' | 'linux-smmuv3' | 'linux-vtd'
+/** The maps and unmaps of one boot, and the image of the tables that they ended in. */
+export type TraceName = 'linux61-4k-nvme' | 'linux61-4k-e1000e' | 'linux612-16k-nvme' | 'linux61-vtd-nvme'
 
 /** A row of the expected mappings. */
 export type Row = readonly (string | number)[]
@@ -16,19 +18,27 @@ export interface Expected {
   readonly streams: readonly ({ readonly sid: number; readonly mappings: readonly Row[] } & Readonly<Record<string, unknown>>)[]
 }
 
-const folder = (name: DumpName): URL => new URL(`../../test-data/dumps/${name}/`, import.meta.url)
+function folder(name: DumpName | TraceName): URL {
+  const kind = /^linux\d/.test(name) ? 'traces' : 'dumps'
+  return new URL(`../../test-data/${kind}/${name}/`, import.meta.url)
+}
 
-export function dumpBytes(name: DumpName): Uint8Array {
+export function dumpBytes(name: DumpName | TraceName): Uint8Array {
   // No Buffer: its slice is not a copy
   return new Uint8Array(readFileSync(new URL('memory.elf', folder(name))))
 }
 
-export function dumpImage(name: DumpName): Promise<MemoryImage> {
+export function dumpImage(name: DumpName | TraceName): Promise<MemoryImage> {
   return openImage(bytesSource(dumpBytes(name), name))
 }
 
-export function expectedOf(name: DumpName): Expected {
+export function expectedOf(name: DumpName | TraceName): Expected {
   return JSON.parse(readFileSync(new URL('expected.json', folder(name)), 'utf8')) as Expected
+}
+
+/** A trace as ftrace printed it. */
+export function traceText(name: TraceName): string {
+  return readFileSync(new URL('trace.txt', folder(name)), 'utf8')
 }
 
 /** A register of the expected file. */
