@@ -10,7 +10,7 @@ import { changed, type Mutant, rekinded, renoded, reshaped } from './mutant.ts'
 
 /** The vectors of a format that tell most in the shortest time. */
 function filesOf(name: string, folder: string): VectorFile[] {
-  const url = new URL(`../../../${name}/test-data/vectors/${folder}/`, import.meta.url)
+  const url = new URL(`../../../formats/${name}/test-data/vectors/${folder}/`, import.meta.url)
   return readdirSync(url)
     .sort()
     .map((file) => ({ name: `${folder}/${file}`, json: () => JSON.parse(readFileSync(new URL(file, url), 'utf8')) as unknown }))

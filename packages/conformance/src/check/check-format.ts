@@ -8,6 +8,7 @@ import { dirty } from './dirty-law.ts'
 import { editLaws } from './edit-laws.ts'
 import { environmentVariable } from './environment.ts'
 import { formatShapeLaws } from './format-laws.ts'
+import { lateMemory } from './late-memory-law.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
 import { leaves } from './leaves-law.ts'
 import { registers } from './registers-law.ts'
@@ -86,6 +87,7 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
     leaves,
     ...editLaws,
     adopting,
+    lateMemory,
     ...workerLaws(team, module),
   ]
 }

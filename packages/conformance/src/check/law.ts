@@ -9,7 +9,7 @@ export type LawName =
   | `table/${'entries' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
   | `tlb/${'coherence' | 'free' | 'flush-ops' | 'flush-policy' | 'in-place'}`
   | 'truth/vectors'
-  | `workers/${'disjoint' | 'range-lock'}`
+  | `workers/${'disjoint' | 'range-lock' | 'late-memory'}`
 
 /** Why a law does not apply, from what the format declares. */
 export interface Skipped {

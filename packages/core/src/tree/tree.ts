@@ -27,6 +27,8 @@ export class Tree extends TableMemory {
   /** What an address' low lane keeps in a tag; and what brings the high lane beside the span. */
   readonly tagMask: number
   readonly upLg: number
+  /** Whether a walker that sees memory late depends on several workers: see {@link Tree.tableFor}. */
+  readonly late: boolean
   /** The stamp of this table's entries in the walk cache, and the generation for which it holds. */
   stamp = 0
   stampHigh = 0
@@ -44,6 +46,7 @@ export class Tree extends TableMemory {
     this.spanLg = cacheable ? spanLg | 0 : 0
     this.tagMask = -1 << this.spanLg
     this.upLg = (32 - this.spanLg) | 0
+    this.late = pool.shared && pool.sync !== undefined
     this.renewStamp()
     this.refresh()
   }
@@ -61,7 +64,10 @@ export class Tree extends TableMemory {
     return this.compiled.grows && ((hi & this.root.beyondHi) | (lo & this.root.beyondLo)) !== 0
   }
 
-  /** The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. */
+  /**
+   * The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. Of an entry on the
+   * way that another worker made, the walker may not know yet: it is told again, since what is mapped below must be reached at once.
+   */
   tableFor(target: HotNode, hi: number, lo: number): number {
     if (target === this.last) {
       const cached = this.cached(hi, lo)
@@ -80,14 +86,20 @@ export class Tree extends TableMemory {
         table = this.install(node, child, at)
         if (table < 0) return table
       } else if ((d & node.tableMask) !== node.tableValue) return BLOCKED
-      else table = this.tableOf(node, at)
+      else {
+        if (this.late) this.synced(at, 1 << node.entryLg)
+        table = this.tableOf(node, at)
+      }
       node = child
     }
     if (target === this.last) this.remember(hi, lo, table)
     return table
   }
 
-  /** The word index of the table of `target` that translates the address, or EMPTY or BLOCKED where the way ends before it. */
+  /**
+   * The word index of the table of `target` that translates the address, or EMPTY or BLOCKED where the way ends before it. It tells the walker
+   * of nothing, so that where others' tables must be told, it does not enter them for `tableFor` either.
+   */
   findTable(target: HotNode, hi: number, lo: number): number {
     if (target === this.last) {
       const cached = this.cached(hi, lo)
@@ -105,7 +117,7 @@ export class Tree extends TableMemory {
       table = this.tableOf(node, at)
       node = node.child
     }
-    if (target === this.last) this.remember(hi, lo, table)
+    if (target === this.last && !this.late) this.remember(hi, lo, table)
     return table
   }
 
@@ -266,8 +278,11 @@ function installShared(t: Tree, node: HotNode, child: HotNode, at: number): numb
   return installed(t, node, at)
 }
 
+/** The table that another worker installed first. */
 function installed(t: Tree, node: HotNode, at: number): number {
-  return t.isTable(node, at) ? t.tableOf(node, at) : BLOCKED
+  if (!t.isTable(node, at)) return BLOCKED
+  if (t.late) t.synced(at, 1 << node.entryLg)
+  return t.tableOf(node, at)
 }
 
 /** The index of the address in a table of `node`. */
