@@ -1,6 +1,7 @@
 /** The format trait, the engine, and what both share. See docs/ARCHITECTURE.md. */
 
 export { ReadDirty, type ReadDirtyFlags } from './change/dirty.ts'
+export type { ProtectOptions } from './change/protect.ts'
 export { Device, Devres, DevresGuard } from './device/device.ts'
 export type { LifetimeDebug } from './device/lifetime.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
@@ -67,8 +68,8 @@ export {
 } from './read/walk.ts'
 export type { AdoptOptions, AdoptRequest } from './table/adopt.ts'
 export { IoPageTable } from './table/io-page-table.ts'
-export type { Leaf, ProtectOptions } from './table/leaf-calls.ts'
 export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table/table-options.ts'
 export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './tlb/flush.ts'
 export { type GatherOwner, IotlbGather } from './tlb/gather.ts'
+export type { Leaf } from './translate/leaves.ts'
 export type { AddressRange } from './tree/leaf-range.ts'

@@ -1,21 +1,12 @@
 /** What one leaf grants, written as the descriptor of another kind or size: attributes go by the names of their fields. */
 
+import type { Compiled } from '../compile/compile.ts'
 import { type HotNode, tableRaw } from '../compile/hot-node.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { bitsOf, deposit, extract } from '../format/bits.ts'
-import type { Agreed, AnyFmt, Field, FormatConfig, Kind, LeafKind, LeafSize } from '../format/format.ts'
+import type { Field, Kind, LeafKind, LeafSize } from '../format/format.ts'
 import { type DecodedLeaf, decode } from '../read/decode.ts'
-import type { Tree } from '../tree/tree.ts'
-
-/** What changing leaves in place needs to know of a table. */
-export interface Edit {
-  readonly t: Tree
-  readonly format: AnyFmt
-  readonly config: Agreed<FormatConfig>
-  /** The decode context. */
-  readonly context: unknown
-}
 
 /** Bits that say what a leaf is, and which of them are ones. */
 interface Structure {
@@ -33,7 +24,7 @@ function structureOf(kind: LeafKind, size: LeafSize): Structure {
  * the two alone, is not an attribute and keeps its place's own value.
  * @throws `EINVAL` where no such descriptor exists
  */
-export function carriedBits(edit: Edit, leaf: DecodedLeaf, plan: LeafPlan): bigint {
+export function carriedBits(c: Compiled, leaf: DecodedLeaf, plan: LeafPlan): bigint {
   const size = plan.kind.sizes.find(({ pgsize }) => pgsize === plan.pgsize) as LeafSize
   const from = structureOf(leaf.kind, leaf.size)
   const to = structureOf(plan.kind, size)
@@ -44,23 +35,22 @@ export function carriedBits(edit: Edit, leaf: DecodedLeaf, plan: LeafPlan): bigi
     if (extract(from.mask, source.pieces) !== extract(to.mask, field.pieces)) continue
     raw = (raw & ~bitsOf(field.pieces)) | deposit(extract(leaf.raw, source.pieces), field.pieces)
   }
-  if (grants(edit, leaf, plan, size, raw)) return raw
-  const prot = edit.format.prot(leaf.raw, leaf.kind, edit.context)
-  const bits = edit.format.encodeLeaf(edit.config, plan.node.node, plan.kind, prot)
+  if (grants(c, leaf, plan, size, raw)) return raw
+  const prot = c.format.prot(leaf.raw, leaf.kind, c.context)
+  const bits = c.format.encodeLeaf(c.config, plan.node.node, plan.kind, prot)
   const fresh = bits === undefined ? undefined : bits | to.value
-  if (fresh !== undefined && grants(edit, leaf, plan, size, fresh)) return fresh
+  if (fresh !== undefined && grants(c, leaf, plan, size, fresh)) return fresh
   throw new IoPgtableError('EINVAL', 'cut', `a leaf of ${hex(plan.pgsize)} bytes cannot grant what ${hex(leaf.raw)} does`, {
     value: leaf.raw,
   })
 }
 
 /** The proof, by decoding: a leaf of that size and at any address, with the same permissions. */
-function grants(edit: Edit, leaf: DecodedLeaf, plan: LeafPlan, size: LeafSize, bits: bigint): boolean {
+function grants(c: Compiled, leaf: DecodedLeaf, plan: LeafPlan, size: LeafSize, bits: bigint): boolean {
   const paddr = leaf.paddr & ~BigInt(plan.pgsize - 1)
-  const entry = decode(edit.t.compiled.geometry, plan.node.node, bits | deposit(paddr, plan.kind.address))
+  const entry = decode(c.geometry, plan.node.node, bits | deposit(paddr, plan.kind.address))
   if (entry.type !== 'leaf' || entry.size.pgsize !== size.pgsize || entry.paddr !== paddr || entry.reserved !== 0n) return false
-  const { prot } = edit.format
-  return prot(entry.raw, entry.kind, edit.context) === prot(leaf.raw, leaf.kind, edit.context)
+  return c.format.prot(entry.raw, entry.kind, c.context) === c.format.prot(leaf.raw, leaf.kind, c.context)
 }
 
 /**

@@ -10,10 +10,13 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { deposit, matches } from '../format/bits.ts'
 import type { DecodedLeaf } from '../read/decode.ts'
+import { explainRange } from '../request/arguments.ts'
+import { bindGather, noSizes } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import type { LeafPlace } from '../tree/leaf-range.ts'
+import { type LeafPlace, leafAt, rangeOf } from '../tree/leaf-range.ts'
 import type { Tree } from '../tree/tree.ts'
-import { carriedBits, carriedTable, type Edit } from './carry.ts'
+import { carriedBits, carriedTable } from './carry.ts'
 import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** What stands in place of a leaf, in order: smaller leaves of a node, or a table of the next one. */
@@ -28,16 +31,30 @@ interface Part {
   readonly ptr: PtPtr
 }
 
+/** See `IoPageTable.cut`. */
+export function cut(own: Request, iova: bigint, gather: IotlbGather | undefined): boolean {
+  const r = own.openChange('cut')
+  const { t } = r
+  bindGather('cut', gather, t)
+  const { granule, plans } = t.compiled
+  const wrong = explainRange(t.compiled, 'cut', iova, undefined, granule, granule)
+  if (wrong !== undefined) throw wrong
+  if (plans.length === 0) throw noSizes('cut')
+  const leaf = leafAt(t, iova)
+  if (leaf === undefined || leaf.iova === iova) return false
+  held(r, 'cut', rangeOf(leaf), () => cutLeaf(t, leaf, iova, gather))
+  return true
+}
+
 /** Cuts a leaf at an address inside it. @throws `EINVAL` where no smaller sizes fit, `ENOMEM`: nothing has changed then; and what callbacks throw */
-export function cutLeaf(edit: Edit, leaf: LeafPlace, iova: bigint, gather: IotlbGather | undefined): void {
-  const { t } = edit
+export function cutLeaf(t: Tree, leaf: LeafPlace, iova: bigint, gather: IotlbGather | undefined): void {
   const made: { node: HotNode; ptr: PtPtr }[] = []
   const discard = (): void => {
     for (const { node, ptr } of made.splice(0)) t.discard(node, ptr)
   }
-  const maker = new PartMaker(edit, leaf, iova, made)
+  const maker = new PartMaker(t, leaf, iova, made)
   try {
-    install(edit, leaf, maker.partsOf(leaf.node, leaf.iova, leaf.size), gather, () => made.splice(0))
+    install(t, leaf, maker.partsOf(leaf.node, leaf.iova, leaf.size), gather, () => made.splice(0))
   } catch (error) {
     discard()
     throw error
@@ -46,13 +63,13 @@ export function cutLeaf(edit: Edit, leaf: LeafPlace, iova: bigint, gather: Iotlb
 
 /** Chooses the parts, and allocates their tables. */
 class PartMaker {
-  readonly #edit: Edit
+  readonly #t: Tree
   readonly #leaf: LeafPlace
   readonly #cut: bigint
   readonly #made: { node: HotNode; ptr: PtPtr }[]
 
-  constructor(edit: Edit, leaf: LeafPlace, cut: bigint, made: { node: HotNode; ptr: PtPtr }[]) {
-    this.#edit = edit
+  constructor(t: Tree, leaf: LeafPlace, cut: bigint, made: { node: HotNode; ptr: PtPtr }[]) {
+    this.#t = t
     this.#leaf = leaf
     this.#cut = cut
     this.#made = made
@@ -72,7 +89,7 @@ class PartMaker {
   }
 
   #largest(node: HotNode, iova: bigint, room: number): LeafPlan | undefined {
-    const { plans } = this.#edit.t.compiled
+    const { plans } = this.#t.compiled
     const overCut = (size: bigint): boolean => iova < this.#cut && this.#cut < iova + size
     return plans.findLast(
       (plan) => plan.node === node && plan.pgsize <= room && iova % BigInt(plan.pgsize) === 0n && !overCut(BigInt(plan.pgsize)),
@@ -80,7 +97,7 @@ class PartMaker {
   }
 
   #table(node: HotNode, iova: bigint): Part {
-    const { t } = this.#edit
+    const t = this.#t
     const child = node.child
     const { entry } = this.#leaf
     if (child === undefined)
@@ -110,33 +127,32 @@ class PartMaker {
 }
 
 /** Puts the parts in the leaf's place. `linked`: from now on the tables are the tree's. */
-function install(edit: Edit, leaf: LeafPlace, parts: readonly Part[], gather: IotlbGather | undefined, linked: () => void): void {
-  const { t } = edit
+function install(t: Tree, leaf: LeafPlace, parts: readonly Part[], gather: IotlbGather | undefined, linked: () => void): void {
   const { node, at, slots } = leaf
   const old = Array.from({ length: slots }, (_, i) => t.rawAt(node, at + (i << node.entryLg)))
-  let raws = rawsOf(edit, leaf, parts, old)
+  let raws = rawsOf(t, leaf, parts, old)
   if (t.compiled.policy.breakBeforeMake?.size) {
     broken(t, leaf, (last) => {
-      if (last.some((raw, i) => raw !== old[i])) raws = rawsOf(edit, leaf, parts, last)
+      if (last.some((raw, i) => raw !== old[i])) raws = rawsOf(t, leaf, parts, last)
     })
     linked()
     writeAll(t, leaf, raws)
     t.synced(at, slots << node.entryLg)
     return
   }
-  replace(edit, leaf, parts, old, raws, linked)
+  replace(t, leaf, parts, old, raws, linked)
   withGather(t, gather, (own) => reportLeaves(t, node, leaf.iova, slots, own))
 }
 
 /** The descriptors of the parts, one for each of the leaf's entries, after the tables among them were filled and synced. */
-function rawsOf(edit: Edit, leaf: LeafPlace, parts: readonly Part[], old: readonly bigint[]): bigint[] {
+function rawsOf(t: Tree, leaf: LeafPlace, parts: readonly Part[], old: readonly bigint[]): bigint[] {
   const raws: bigint[] = []
-  new Filler(edit, leaf, grantsOf(edit, leaf, old)).fill(leaf.node, parts, (raw) => void raws.push(raw))
+  new Filler(t, leaf, grantsOf(t, leaf, old)).fill(leaf.node, parts, (raw) => void raws.push(raw))
   return raws
 }
 
 /** The leaf as its entries are together: a device that wrote by one of them wrote to the whole leaf. */
-function grantsOf({ t }: Edit, { entry }: LeafPlace, old: readonly bigint[]): DecodedLeaf {
+function grantsOf(t: Tree, { entry }: LeafPlace, old: readonly bigint[]): DecodedLeaf {
   const { dirty } = t.compiled.policy
   const raw = old[0] as bigint
   if (dirty === undefined || !old.some((slot) => matches(slot, dirty.dirty))) return { ...entry, raw }
@@ -145,13 +161,13 @@ function grantsOf({ t }: Edit, { entry }: LeafPlace, old: readonly bigint[]): De
 
 /** Writes the tables of parts. */
 class Filler {
-  readonly #edit: Edit
+  readonly #t: Tree
   readonly #leaf: LeafPlace
   readonly #entry: DecodedLeaf
   readonly #bits: Map<LeafPlan, bigint> = new Map()
 
-  constructor(edit: Edit, leaf: LeafPlace, entry: DecodedLeaf) {
-    this.#edit = edit
+  constructor(t: Tree, leaf: LeafPlace, entry: DecodedLeaf) {
+    this.#t = t
     this.#leaf = leaf
     this.#entry = entry
   }
@@ -164,7 +180,7 @@ class Filler {
   }
 
   #table(node: HotNode, { parts, ptr }: Part): bigint {
-    const { t } = this.#edit
+    const t = this.#t
     const child = node.child as HotNode
     let at = ptr >>> 2
     this.fill(child, parts, (raw) => {
@@ -179,7 +195,7 @@ class Filler {
   #leaves(plan: LeafPlan, iova: bigint, put: (raw: bigint) => void): void {
     const paddr = this.#leaf.paddr + (iova - this.#leaf.iova)
     let bits = this.#bits.get(plan)
-    if (bits === undefined) this.#bits.set(plan, (bits = carriedBits(this.#edit, this.#entry, plan)))
+    if (bits === undefined) this.#bits.set(plan, (bits = carriedBits(this.#t.compiled, this.#entry, plan)))
     const step = plan.slotStep === 0 ? 0n : BigInt(plan.slotBytes)
     for (let slot = 0; slot < plan.slots; slot++) put(bits | deposit(paddr + BigInt(slot) * step, plan.kind.address))
   }
@@ -217,14 +233,13 @@ export function takeRaw(t: Tree, node: HotNode, at: number): bigint {
 
 /** One valid descriptor after the other becomes the new one; the hardware may have marked it since it was read. */
 function replace(
-  edit: Edit,
+  t: Tree,
   leaf: LeafPlace,
   parts: readonly Part[],
   old: readonly bigint[],
   raws: readonly bigint[],
   linked: () => void,
 ): void {
-  const { t } = edit
   const { node, at, slots } = leaf
   const seen = [...old]
   let wanted = raws
@@ -232,7 +247,7 @@ function replace(
     const word = at + (i << node.entryLg)
     while (!t.exchange(node, word, seen[i] as bigint, wanted[i] as bigint)) {
       seen[i] = t.rawAt(node, word)
-      wanted = rawsOf(edit, leaf, parts, seen)
+      wanted = rawsOf(t, leaf, parts, seen)
     }
     linked()
   }

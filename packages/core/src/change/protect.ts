@@ -1,16 +1,66 @@
 /** Changing what mapped leaves grant, in place: their addresses and sizes stay, and so does whether the device wrote to them. */
 
+import type { Compiled } from '../compile/compile.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { bitsOf, extract, matches } from '../format/bits.ts'
 import type { LeafKind, LevelNode } from '../format/format.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
 import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
+import { explainProt, explainRange, isProt } from '../request/arguments.ts'
+import { bindGather } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import { eachLeaf, type LeafPlace } from '../tree/leaf-range.ts'
+import { type AddressRange, eachLeaf, type LeafPlace, leafAt, rangeOf } from '../tree/leaf-range.ts'
 import type { Tree } from '../tree/tree.ts'
-import type { Edit } from './carry.ts'
-import { takeRaw, writeRaw } from './cut.ts'
+import { cutLeaf, takeRaw, writeRaw } from './cut.ts'
 import { reportLeaves, withGather } from './report-leaves.ts'
+
+/** How {@link IoPageTable.protect} works. */
+export interface ProtectOptions {
+  /** What the TLB must forget is noted there; the caller syncs it. Without one, it is told to the driver before the call ends. */
+  readonly gather?: IotlbGather | undefined
+  /** Cut the leaves that the range begins or ends in, instead of refusing them. Default false. */
+  readonly cut?: boolean
+}
+
+/** See `IoPageTable.protect`. */
+export function protect(own: Request, iova: bigint, size: number, prot: Prot, { gather, cut = false }: ProtectOptions): number {
+  const r = own.openChange('protect')
+  const { t } = r
+  bindGather('protect', gather, t)
+  const wrong = explainRange(t.compiled, 'protect', iova, undefined, size, t.compiled.granule)
+  if (wrong !== undefined) throw wrong
+  if (!isProt(prot)) throw explainProt('protect', prot)
+  const range = { first: iova, last: iova + BigInt(size) - 1n }
+  return held(r, 'protect', hullOf(t, range), () => protectRange(t, range, prot, gather, cut))
+}
+
+/** A range with the whole of the leaves that it begins and ends in. */
+function hullOf(t: Tree, { first, last }: AddressRange): AddressRange {
+  return { first: leafAt(t, first)?.iova ?? first, last: lastOf(leafAt(t, last)) ?? last }
+}
+
+function lastOf(leaf: LeafPlace | undefined): bigint | undefined {
+  return leaf && rangeOf(leaf).last
+}
+
+function protectRange(t: Tree, { first, last }: AddressRange, prot: Prot, gather: IotlbGather | undefined, cuts: boolean): number {
+  let plan = planProtect(t, first, last, prot)
+  const [straddling] = plan.straddling
+  if (straddling !== undefined && !cuts) throw inside(straddling, first, last)
+  for (const at of [first, last + 1n]) {
+    const leaf = plan.straddling.find((one) => one.iova < at && at <= rangeOf(one).last) && leafAt(t, at)
+    if (leaf !== undefined && leaf.iova < at) cutLeaf(t, leaf, at, gather)
+  }
+  if (straddling !== undefined) plan = planProtect(t, first, last, prot)
+  if (plan.end > first) protectLeaves(t, first, plan.end - 1n, prot, gather)
+  return Number(plan.end - first)
+}
+
+function inside(leaf: LeafPlace, first: bigint, last: bigint): IoPgtableError {
+  const text = `the range ${hex(first)}..${hex(last)} covers a part of the leaf ${hex(leaf.iova)}..${hex(rangeOf(leaf).last)}: cut it first`
+  return new IoPgtableError('EINVAL', 'protect', text, { value: leaf.iova })
+}
 
 /** The attribute bits of a kind: those that some prot changes, with the fields that they are in, and what they are for the prot asked for. */
 interface Attributes {
@@ -21,7 +71,7 @@ interface Attributes {
 }
 
 /** How far a protect can go, and where it would have to cut. */
-export interface ProtectPlan {
+interface ProtectPlan {
   /** The first address beyond the prefix that is mapped. */
   readonly end: bigint
   /** Leaves that begin before the range or end behind it. */
@@ -29,11 +79,11 @@ export interface ProtectPlan {
 }
 
 /** Looks at the leaves from `first` to `last` up to the first hole. @throws `EINVAL` for one that cannot have this prot */
-export function planProtect(edit: Edit, first: bigint, last: bigint, prot: Prot): ProtectPlan {
-  const change = new Change(edit, prot)
+function planProtect(t: Tree, first: bigint, last: bigint, prot: Prot): ProtectPlan {
+  const change = new Change(t.compiled, prot)
   const straddling: LeafPlace[] = []
   let end = first
-  eachLeaf(edit.t, { first, last }, (leaf) => {
+  eachLeaf(t, { first, last }, (leaf) => {
     if (leaf.iova > end) return false
     change.check(leaf)
     end = leaf.iova + BigInt(leaf.size)
@@ -44,15 +94,14 @@ export function planProtect(edit: Edit, first: bigint, last: bigint, prot: Prot)
 }
 
 /** Changes the leaves from `first` to `last`, all of which `planProtect` found. */
-export function protectLeaves(edit: Edit, first: bigint, last: bigint, prot: Prot, gather: IotlbGather | undefined): void {
-  const { t } = edit
-  const change = new Change(edit, prot)
+function protectLeaves(t: Tree, first: bigint, last: bigint, prot: Prot, gather: IotlbGather | undefined): void {
+  const change = new Change(t.compiled, prot)
   withGather(t, gather, (own) => {
     let run: LeafPlace[] = []
     const finish = (): void => {
       const done = run
       run = []
-      changeRun(edit, change, done, own)
+      changeRun(t, change, done, own)
     }
     eachLeaf(t, { first, last }, (leaf) => {
       const before = run.at(-1)
@@ -69,12 +118,12 @@ function beginsTable({ node, iova }: LeafPlace): boolean {
 
 /** Makes new descriptors out of old ones. */
 class Change {
-  readonly #edit: Edit
+  readonly #c: Compiled
   readonly #prot: Prot
   readonly #attributes: Map<LeafKind, Attributes | undefined> = new Map()
 
-  constructor(edit: Edit, prot: Prot) {
-    this.#edit = edit
+  constructor(c: Compiled, prot: Prot) {
+    this.#c = c
     this.#prot = prot
   }
 
@@ -96,8 +145,8 @@ class Change {
   }
 
   #fits(node: LevelNode, entry: DecodedLeaf, raw: bigint, changed: bigint, prot: Prot): boolean {
-    const { format, context, t } = this.#edit
-    const after = decode(t.compiled.geometry, node, changed)
+    const { format, context, geometry } = this.#c
+    const after = decode(geometry, node, changed)
     if (after.type !== 'leaf' || after.size.pgsize !== entry.size.pgsize) return false
     const paddr = extract(raw, entry.kind.address) & ~BigInt(entrySpan(node, entry.size) - 1)
     return after.paddr === paddr && format.prot(changed, after.kind, context) === prot
@@ -105,7 +154,7 @@ class Change {
 
   #of(node: LevelNode, kind: LeafKind): Attributes | undefined {
     if (this.#attributes.has(kind)) return this.#attributes.get(kind)
-    const { format, config, context } = this.#edit
+    const { format, config, context } = this.#c
     const all = Array.from({ length: PROT_LIMIT }, (_, prot) =>
       (prot & 3) === 0 ? undefined : format.encodeLeaf(config, node, kind, prot),
     )
@@ -123,8 +172,8 @@ class Change {
    * that becomes writable is as one that is mapped so.
    */
   #asWritten(changed: bigint, kind: LeafKind, old: bigint): bigint {
-    const { format, context, t } = this.#edit
-    const { dirty } = t.compiled.policy
+    const { format, context, policy } = this.#c
+    const { dirty } = policy
     if (dirty === undefined || matches(changed, dirty.dirty) === matches(old, dirty.dirty)) return changed
     const wasDirty = matches(old, dirty.dirty)
     if (!wasDirty && (format.prot(old, kind, context) & Prots.WRITE) === 0) return changed
@@ -141,10 +190,9 @@ interface Rewrite {
 }
 
 /** Changes leaves that lie next to one another in a table. */
-function changeRun(edit: Edit, change: Change, run: readonly LeafPlace[], gather: IotlbGather): void {
+function changeRun(t: Tree, change: Change, run: readonly LeafPlace[], gather: IotlbGather): void {
   const [first] = run
   if (first === undefined) return
-  const { t } = edit
   const { node } = first
   const rewrites = run.flatMap((leaf) =>
     Array.from({ length: leaf.slots }, (_, i): Rewrite => {
@@ -154,7 +202,7 @@ function changeRun(edit: Edit, change: Change, run: readonly LeafPlace[], gather
   )
   const fresh = ({ leaf, old }: Rewrite): bigint => change.descriptor(node.node, leaf.entry, old) ?? old
   const changed = rewrites.filter((entry) => fresh(entry) !== entry.old)
-  if (changed.some((entry) => mustBreak(edit, entry.leaf.entry.kind, entry.old ^ fresh(entry)))) {
+  if (changed.some((entry) => mustBreak(t, entry.leaf.entry.kind, entry.old ^ fresh(entry)))) {
     breakAndWrite(t, changed, fresh)
     return
   }
@@ -166,7 +214,7 @@ function changeRun(edit: Edit, change: Change, run: readonly LeafPlace[], gather
 }
 
 /** Whether hardware must not see the difference between two valid descriptors. */
-function mustBreak({ t }: Edit, kind: LeafKind, difference: bigint): boolean {
+function mustBreak(t: Tree, kind: LeafKind, difference: bigint): boolean {
   const names = t.compiled.policy.breakBeforeMake?.fields
   if (names === undefined) return false
   return kind.fields.some(({ name, pieces }) => (bitsOf(pieces) & difference) !== 0n && names.includes(name))

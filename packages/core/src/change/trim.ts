@@ -2,16 +2,30 @@
 
 import type { HotNode } from '../compile/hot-node.ts'
 import { inputRanges } from '../read/walk.ts'
+import { checkedRange } from '../request/arguments.ts'
+import { bindGather } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { type AddressRange, slotsOf, windowsOf } from '../tree/leaf-range.ts'
-import { detachAt, rangeGather, removeTable } from '../tree/prune.ts'
+import { detachAt, finishGather, rangeGather, removeTable } from '../tree/prune.ts'
 import type { Tree } from '../tree/tree.ts'
+
+/** See `IoPageTable.trim`. */
+export function trim(own: Request, wanted: AddressRange | undefined, gather: IotlbGather | undefined): number {
+  const r = own.openChange('trim')
+  const { t } = r
+  bindGather('trim', gather, t)
+  const range = checkedRange('trim', wanted)
+  const bytes = held(r, 'trim', range, () => trimTables(t, range, gather))
+  finishGather(t)
+  return bytes
+}
 
 /**
  * Takes out every table, with the tables in it, that lies wholly in the range and holds no leaf.
  * @returns bytes of those tables
  */
-export function trimTables(t: Tree, range: AddressRange, gather: IotlbGather | undefined): number {
+function trimTables(t: Tree, range: AddressRange, gather: IotlbGather | undefined): number {
   let bytes = 0
   for (const { first, last } of windowsOf(t, range)) bytes += trimTable({ t, range, gather }, t.root, t.rootWord, first, last)
   return bytes

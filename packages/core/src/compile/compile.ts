@@ -3,14 +3,18 @@
  * in objects of one shape whatever the format, so that the loops stay monomorphic. Descriptors are handled as a low and a high int32 lane.
  */
 import { ones } from '../format/bits.ts'
-import { type Agreed, type FormatConfig, type Geometry, type IoPageTableFmt, nodeOf, type Policy } from '../format/format.ts'
+import { type Agreed, type AnyFmt, type FormatConfig, type Geometry, nodeOf, type Policy } from '../format/format.ts'
 import { type OnePage, type OnePageParts, onePageOf } from '../hot/one-page.ts'
 import { HotNode } from './hot-node.ts'
 import { laneHi, laneLo } from './lane-pieces.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 
-/** Everything about a format and a configuration that tables share. */
+/** A format and a configuration, and everything about them that tables share. */
 export interface Compiled {
+  readonly format: AnyFmt
+  readonly config: Agreed<FormatConfig>
+  /** What decoding leaves needs: the meaning that the configuration's registers give to their bits. */
+  readonly context: unknown
   readonly geometry: Geometry
   readonly policy: Policy
   /** The nodes from the highest that a root can have down. */
@@ -44,24 +48,17 @@ export interface Compiled {
   readonly pagesFit: boolean
   /** The short way for one page a call, where the smallest page allows it. */
   readonly onePage: OnePage | undefined
-  /** Whether registers were made of a table once: a format that cannot is found out with the first one. */
-  described: boolean
 }
 
-interface Known {
-  readonly config: Agreed<FormatConfig>
-  readonly compiled: Compiled
-}
-
-const cache = new WeakMap<IoPageTableFmt, Known[]>()
+const cache = new WeakMap<AnyFmt, Compiled[]>()
 
 /** Compiles once per (format, agreed configuration): later tables share the result and its attribute cache. */
-export function compileFormat(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
+export function compileFormat(format: AnyFmt, config: Agreed<FormatConfig>): Compiled {
   let known = cache.get(format)
   if (known === undefined) cache.set(format, (known = []))
-  for (let i = known.length - 1; i >= 0; i--) if (isSame(known[i]!.config, config)) return known[i]!.compiled
-  const compiled = compile(format, config)
-  known.push({ config: frozen(config), compiled })
+  for (let i = known.length - 1; i >= 0; i--) if (isSame(known[i]!.config, config)) return known[i]!
+  const compiled = compile(format, frozen(config))
+  known.push(compiled)
   return compiled
 }
 
@@ -85,7 +82,7 @@ function isSame(a: unknown, b: unknown): boolean {
   return members === 0
 }
 
-function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled {
+function compile(format: AnyFmt, config: Agreed<FormatConfig>): Compiled {
   const geometry = format.geometry(format.params(config))
   const policy = format.policy(config)
   const highest = nodeOf(geometry, geometry.growsTo ?? geometry.top)
@@ -107,6 +104,9 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     pagesFit: plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
   }
   return {
+    format,
+    config,
+    context: format.context(config),
     geometry,
     policy: policyOf(policy),
     chain,
@@ -129,7 +129,6 @@ function compile(format: IoPageTableFmt, config: Agreed<FormatConfig>): Compiled
     outputBytes: 2 ** geometry.oas,
     pagesFit: page.pagesFit,
     onePage: onePageOf(page),
-    described: false,
   }
 }
 

@@ -8,10 +8,10 @@ import { AdoptedMemory, type AdoptMemory } from '../memory/adopted-memory.ts'
 import { freshState } from '../memory/share.ts'
 import { rootAlloc, STATE_ROOT, STATE_UNITS, STATE_WORDS, UNIT } from '../memory/table-memory.ts'
 import { decode } from '../read/decode.ts'
+import { RANGE_LOCK_WORDS } from '../request/range-lock.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { Tree } from '../tree/tree.ts'
-import { type Adoptable, adoptRegisters, adoptRoots } from './adopt-format.ts'
-import { RANGE_LOCK_WORDS } from './range-lock.ts'
+import { adoptRegisters, adoptRoots } from './adopt-format.ts'
 import type { TableOptions } from './table-options.ts'
 
 /** What a table is adopted with, beside the members of its configuration that registers do not tell. */
@@ -32,7 +32,7 @@ export interface AdoptOptions<F> extends Omit<TableOptions, 'debug'> {
 export type AdoptRequest<F extends AnyFmt> = AdoptOptions<F> & Partial<ConfigOf<F>>
 
 /** Finds and checks the table. @throws `EINVAL`, `EFAULT`: see `IoPageTable.adopt` */
-export function adoptTree(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partial<FormatConfig>): { adopted: Adoptable; tree: Tree } {
+export function adoptTree(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partial<FormatConfig>): Tree {
   const { allocator, memory, registers, root, roots, onForeign, tlb, onWarn: _warn, onRoot: _root, debug, name, ...given } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'adopt', 'allocator: a PtPool expected')
   if ((registers === undefined) === (roots === undefined)) throw new IoPgtableError('EINVAL', 'adopt', 'either registers or roots expected')
@@ -43,7 +43,7 @@ export function adoptTree(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partia
   state[STATE_ROOT] = rootWord(compiled, region, adopted.roots) | compiled.chain.indexOf(compiled.root)
   const tree = new Tree(region, compiled, state, allocator.owner(name ?? format.FORMAT), tlb ?? NOOP_FLUSH_OPS)
   state[STATE_UNITS] = new Survey(tree, region, allocator).run() / UNIT
-  return { adopted, tree }
+  return tree
 }
 
 /** The word index of the root block: separate roots must lie one after the other. */

@@ -1,24 +1,14 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
 
+import { cut } from '../change/cut.ts'
 import { type ReadDirtyFlags, readAndClearDirty } from '../change/dirty.ts'
 import { mapRun } from '../change/map.ts'
 import { picked, pickPages } from '../change/pgsize.ts'
+import { type ProtectOptions, protect } from '../change/protect.ts'
+import { trim } from '../change/trim.ts'
 import { reportPages, unmapRun } from '../change/unmap.ts'
 import { noteRange, unmapCovered } from '../change/unmap-covered.ts'
-import {
-  explainPages,
-  explainProt,
-  explainRange,
-  inWindow,
-  isAddress,
-  isInput,
-  isOutput,
-  isOutputRange,
-  isProt,
-  isRange,
-  planOf,
-} from '../compile/arguments.ts'
-import { compileFormat } from '../compile/compile.ts'
+import { type Compiled, compileFormat } from '../compile/compile.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type Device, Devres } from '../device/device.ts'
 import { LifetimeWatch } from '../device/lifetime.ts'
@@ -33,18 +23,35 @@ import { DEAD, LIVE, makeRoot, STATE_STATUS, STATE_WORDS } from '../memory/table
 import type { Decoded } from '../read/decode.ts'
 import type { Snapshot } from '../read/snapshot.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from '../read/walk.ts'
+import {
+  explainPages,
+  explainProt,
+  explainRange,
+  inWindow,
+  isAddress,
+  isInput,
+  isOutput,
+  isOutputRange,
+  isProt,
+  isRange,
+  planOf,
+} from '../request/arguments.ts'
+import { bindGather, busy, dead, failed, noSizes, overlapApart } from '../request/errors.ts'
+import { RANGE_LOCK_WORDS, RangeLock } from '../request/range-lock.ts'
+import { Request } from '../request/request.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { IotlbGather } from '../tlb/gather.ts'
+import { forEachLeaf, type Leaf, snapshot } from '../translate/leaves.ts'
 import { found, lookup, translateMany } from '../translate/translate.ts'
 import type { AddressRange } from '../tree/leaf-range.ts'
 import { finishGather, flushEverything, freeTree, strand, syncOwn, unlinkOwn } from '../tree/prune.ts'
 import { Tree } from '../tree/tree.ts'
 import { type AdoptOptions, type AdoptRequest, adoptTree } from './adopt.ts'
-import { cut, forEachLeaf, type Leaf, type LeafCall, type ProtectOptions, protect, snapshot, trim } from './leaf-calls.ts'
-import { RANGE_LOCK_WORDS, RangeLock } from './range-lock.ts'
 import { describeRoot, type RootView } from './root-view.ts'
-import { bindGather, busy, dead, failed, noSizes, overlapApart } from './table-errors.ts'
 import { type AttachOptions, type Hooks, type MapResult, TABLE_OPTIONS, type TableOptions } from './table-options.ts'
+
+/** What a table was made of whose registers could be made. A format that cannot make them is found out with the first table. */
+const described = new WeakSet<Compiled>()
 
 /** What a map of nothing returns, to begin with. */
 const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
@@ -61,10 +68,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** What decoding this table's leaves needs. */
   readonly context: ContextOf<F>
   readonly #tree: Tree
-  readonly #config: Agreed<FormatConfig>
   readonly #onWarn: ((warning: IoPgtableError) => void) | undefined
   readonly #single: boolean
   readonly #lock: RangeLock | undefined
+  readonly #request: Request
   readonly #onRoot: ((regs: unknown) => void) | undefined
   /**
    * The short way for one page a call: for translations, for changes, and for an unmap without a gather. Undefined where it is not: changes in
@@ -86,22 +93,25 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #error: IoPgtableError | undefined = undefined
   #ok: MapResult = NOTHING
 
-  private constructor(format: F, config: Agreed<FormatConfig>, tree: Tree, hooks: Hooks) {
-    this.format = format
-    this.#config = Object.freeze(config)
-    this.config = this.#config as Agreed<ConfigOf<F>>
-    this.context = format.context(config) as ContextOf<F>
+  private constructor(tree: Tree, hooks: Hooks) {
+    const { format, config, context } = tree.compiled
+    this.format = format as F
+    this.config = config as Agreed<ConfigOf<F>>
+    this.context = context as ContextOf<F>
     this.#tree = tree
     const { lifetime: _, ...debug } = hooks.debug ?? {}
     this.#debug = debug
     this.#onWarn = config.quirks.includes('NO_WARN') ? undefined : hooks.onWarn
     this.#single = this.#debug.oneTablePerCall ?? false
     this.#lock = this.#debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
+    this.#request = new Request(tree, this.#lock, false)
     this.#onRoot = hooks.onRoot
     this.#finishes = tree.compiled.grows || tree.compiled.policy.flushOrder === 'range'
     this.#reportedRoot = tree.rootState
-    if (!tree.compiled.described) this.#view()
-    tree.compiled.described = true
+    if (!described.has(tree.compiled)) {
+      this.#view()
+      described.add(tree.compiled)
+    }
     this.#one = this.#lock === undefined ? tree.compiled.onePage : undefined
     this.#changeOne = tree.pool.sync === undefined ? this.#one : undefined
     const { flushOrder, addPagesWithoutGather } = tree.compiled.policy
@@ -124,7 +134,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const root = makeRoot(allocator, compiled, state, owner)
     try {
       const tree = new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS)
-      const table = new IoPageTable(format, config, tree, { onWarn, onRoot, debug })
+      const table = new IoPageTable<F>(tree, { onWarn, onRoot, debug })
       if (debug?.lifetime) table.#lifetime = new LifetimeWatch(table, { name: name ?? format.FORMAT, state }, debug.lifetime)
       return table
     } catch (error) {
@@ -144,7 +154,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const { config, debug, state, owner } = openShared(format, token)
     const pool = attachPool(token, options)
     const tree = new Tree(pool, compileFormat(format, config), state, owner, options.tlb ?? NOOP_FLUSH_OPS)
-    const table = new IoPageTable(format, config, tree, { onWarn: options.onWarn, onRoot: options.onRoot, debug })
+    const table = new IoPageTable<F>(tree, { onWarn: options.onWarn, onRoot: options.onRoot, debug })
     table.#live('attach')
     return table
   }
@@ -160,8 +170,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   static adopt<F extends AnyFmt>(format: F, request: AdoptRequest<F>): IoPageTable<F> {
     const { onWarn, onRoot, debug } = request as AdoptOptions<F>
-    const { adopted, tree } = adoptTree(format, request as AdoptOptions<AnyFmt>)
-    return new IoPageTable(adopted.format as F, adopted.config, tree, { onWarn, onRoot, debug })
+    const tree = adoptTree(format, request as AdoptOptions<AnyFmt>)
+    return new IoPageTable(tree, { onWarn, onRoot, debug })
   }
 
   /** A token for `attach`, which can be posted to a worker. @throws `EINVAL` when the pool's memory is not shared. */
@@ -169,7 +179,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     const t = this.#live('share')
     const pool = t.pool.token()
     this.#lifetime?.shared()
-    return { format: this.format.FORMAT, config: this.#config, debug: this.#debug, pool, state: t.state, owner: t.owner }
+    return { format: this.format.FORMAT, config: this.#tree.compiled.config, debug: this.#debug, pool, state: t.state, owner: t.owner }
   }
 
   /**
@@ -453,7 +463,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @throws `EINVAL`, `ERANGE`, `ENOMEM`, `EBUSY`, and what callbacks throw: nothing has changed then
    */
   cut(iova: bigint, gather?: IotlbGather): boolean {
-    return cut(this.#leafCall('cut', gather), iova, gather)
+    return cut(this.#request, iova, gather)
   }
 
   /**
@@ -463,8 +473,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @throws `EINVAL` for a range that covers a part of a leaf, unless `cut` is set, and for a prot that a leaf cannot have: nothing has
    * changed then. `ERANGE`; `ENOMEM` for a cut; `EBUSY`
    */
-  protect(iova: bigint, size: number, prot: Prot, { gather, cut: cuts = false }: ProtectOptions = {}): number {
-    return protect(this.#leafCall('protect', gather), iova, size, prot, gather, cuts)
+  protect(iova: bigint, size: number, prot: Prot, options: ProtectOptions = {}): number {
+    return protect(this.#request, iova, size, prot, options)
   }
 
   /**
@@ -473,7 +483,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @returns bytes of tables; with a gather they wait in it
    */
   trim(range?: AddressRange, gather?: IotlbGather): number {
-    return trim(this.#leafCall('trim', gather), range, gather)
+    return trim(this.#request, range, gather)
   }
 
   /**
@@ -482,23 +492,12 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @returns false when the visitor ended it
    */
   forEachLeaf(range: AddressRange | undefined, visit: (leaf: Leaf) => unknown): boolean {
-    this.#live('forEachLeaf')
-    return forEachLeaf(this.#edit(), range, visit)
+    return forEachLeaf(this.#request, range, visit)
   }
 
   /** All that the table translates now, as plain data; {@link diffSnapshots} compares two. */
   snapshot(): Snapshot {
-    this.#live('snapshot')
-    return snapshot(this.#edit())
-  }
-
-  #leafCall(op: string, gather: IotlbGather | undefined): LeafCall {
-    bindGather(op, gather, this.#changing(op))
-    return this.#edit()
-  }
-
-  #edit(): LeafCall {
-    return { t: this.#tree, format: this.format, config: this.#config, context: this.context, lock: this.#lock }
+    return snapshot(this.#request)
   }
 
   /** The tree as it is now: its top is another node once the root grew. */
@@ -519,7 +518,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   #view(): RootView {
     const t = this.#tree
     if (t.compiled.grows) t.refresh()
-    if (this.#root?.state !== t.rootState) this.#root = describeRoot(this.format, this.#config, t)
+    if (this.#root?.state !== t.rootState) this.#root = describeRoot(t)
     return this.#root as RootView
   }
 
@@ -593,7 +592,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** Whether the plan can express `prot`; the attribute bits are cached from the first time on. */
   #expressible(plan: LeafPlan, prot: Prot): boolean {
     if (!isProt(prot)) return false
-    return plan.attrs[(prot << 2) | 2] === prot || plan.resolve(this.format, this.#config, prot)
+    return plan.attrs[(prot << 2) | 2] === prot || plan.resolve(this.format, this.#tree.compiled.config, prot)
   }
 
   #explain(op: string, iova: bigint, paddr: bigint | undefined, pgsize: number, pgcount: number): IoPgtableError {

@@ -1,5 +1,5 @@
 /** What follows from where the root is: it changes when a root grows. */
-import type { Agreed, AnyFmt, FormatConfig, Geometry } from '../format/format.ts'
+import type { Geometry } from '../format/format.ts'
 import type { Tree } from '../tree/tree.ts'
 
 export interface RootView {
@@ -11,8 +11,8 @@ export interface RootView {
 }
 
 /** The view of the root as it is now. */
-export function describeRoot(format: AnyFmt, config: Agreed<FormatConfig>, t: Tree): RootView {
-  const { geometry: declared } = t.compiled
+export function describeRoot(t: Tree): RootView {
+  const { format, config, geometry: declared } = t.compiled
   const geometry = { ...declared, top: t.root.node.id }
   const n = geometry.roots ?? 1
   const first = t.pool.base + BigInt(t.rootWord) * 4n

@@ -1,11 +1,12 @@
 /** Translation: the software walk of the engine's own tables. */
-import { inWindow } from '../compile/arguments.ts'
+
 import type { HotNode } from '../compile/hot-node.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type Moves, rotate } from '../compile/moves.ts'
 import { lanes, split } from '../hot/lanes.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from '../memory/walk-cache.ts'
 import { decode, entrySpan } from '../read/decode.ts'
+import { inWindow } from '../request/arguments.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
 
 /** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */

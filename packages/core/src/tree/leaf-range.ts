@@ -56,6 +56,11 @@ export function leafAt(t: Tree, iova: bigint): LeafPlace | undefined {
   return found
 }
 
+/** The addresses that a leaf translates. */
+export function rangeOf(leaf: LeafPlace): AddressRange {
+  return { first: leaf.iova, last: leaf.iova + BigInt(leaf.size) - 1n }
+}
+
 /** The slots of a table from one address in it to another. */
 export function* slotsOf(node: HotNode, table: number, first: bigint, last: bigint): Generator<{ at: number; iova: bigint }> {
   const span = 1n << BigInt(node.shift)

@@ -1,10 +1,11 @@
 /** Argument checks of the engine: cheap tests for the hot path, and cold code that says which one failed. */
 
+import type { Compiled } from '../compile/compile.ts'
+import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type ErrorCode, hex, IoPgtableError } from '../errors.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
 import { isBelow64, join, lanes, split, splitOne } from '../hot/lanes.ts'
-import type { Compiled } from './compile.ts'
-import type { LeafPlan } from './leaf-plan.ts'
+import type { AddressRange } from '../tree/leaf-range.ts'
 
 /** The plan of exactly that page size; undefined where the agreed bitmap lacks it. */
 export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
@@ -184,4 +185,17 @@ function error(code: ErrorCode, op: string, name: string, value: bigint | number
 function show(value: unknown): string {
   if (typeof value === 'bigint') return value < 0n ? `-${hex(-value)}` : hex(value)
   return Number.isInteger(value) && (value as number) >= 0 ? hex(value as number) : String(value)
+}
+
+/** Every address. */
+export const EVERYTHING: AddressRange = { first: 0n, last: (1n << 64n) - 1n }
+
+/** A range that a caller gave, or everything. @throws `EINVAL` for what is no range of 64-bit addresses */
+export function checkedRange(op: string, range: AddressRange = EVERYTHING): AddressRange {
+  const { first, last } = range
+  if (!isAddress(first) || !isAddress(last) || first > last) {
+    const text = `range ${String(first)}..${String(last)}: two 64-bit addresses expected, the first and the last one`
+    throw new IoPgtableError('EINVAL', op, text, { value: typeof first === 'bigint' ? first : String(first) })
+  }
+  return range
 }

@@ -1,8 +1,8 @@
 /** The errors of the engine that are not about arguments. */
 import { IoPgtableError } from '../errors.ts'
+import type { MapResult } from '../table/table-options.ts'
 import { IotlbGather } from '../tlb/gather.ts'
 import type { Tree } from '../tree/tree.ts'
-import type { MapResult } from './table-options.ts'
 
 export function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }
