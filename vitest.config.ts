@@ -1,17 +1,19 @@
-// One project for each package and app that has tests. They run from source: the condition makes `@io-pgtable/x` its src/index.ts.
+// One project for each package and app that has tests, and one for the scripts. They run from source: the condition makes `@io-pgtable/x` its src/index.ts.
 // Long tests (QEMU, fuzzing, a million operations) lie in `long/` beside `test/`: vitest.long.config.ts, `npm run check -- long`.
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 import { defaultServerConditions } from 'vite'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 const conditions = ['@io-pgtable/source', ...defaultServerConditions]
 
-function projects(folder: string, tests: string) {
-  return readdirSync(folder)
-    .map((name) => ({ name, root: `${folder}/${name}` }))
-    .filter(({ root }) => existsSync(`${root}/${tests}`))
-    .map(({ name, root }) => ({ extends: true as const, root, test: { name } }))
+/** The folders that have tests: the packages, the apps, the scripts. */
+function projects(tests: string) {
+  const inside = ['packages', 'packages/formats', 'apps'].flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
+  return [...inside, 'scripts']
+    .filter((root) => existsSync(`${root}/${tests}`))
+    .map((root) => ({ extends: true as const, root, test: { name: basename(root) } }))
 }
 
 export function configOf(tests: 'test' | 'long', options: NonNullable<ViteUserConfig['test']>): ViteUserConfig {
@@ -22,7 +24,7 @@ export function configOf(tests: 'test' | 'long', options: NonNullable<ViteUserCo
       include: [`${tests}/**/*.test.ts`],
       // vitest would leave one core idle, which on a machine of two is half of it
       maxWorkers: availableParallelism(),
-      projects: ['packages', 'packages/formats', 'apps'].flatMap((folder) => projects(folder, tests)),
+      projects: projects(tests),
       ...options,
     },
   })

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the QEMU that packages/qemu-oracle needs, on Debian; does nothing where it is there. Where the release's own QEMU is too old it
 # comes from the release's backports: their source is the machine's own with the suite's name changed, so that no mirror is named here.
+# With --check it installs nothing: it says what is missing, and fails.
 set -euo pipefail
 
 NEEDED=10.0
@@ -49,6 +50,7 @@ candidate() { apt-cache policy "$@" | sed -n 's/.*Candidate: \([0-9]*:\)\{0,1\}\
 
 main() {
   if installed; then exit 0; fi
+  if [ "${1:-}" = --check ]; then echo "not installed: QEMU $NEEDED or later for ${BINARIES[*]}; $0 installs it on Debian" >&2; exit 1; fi
   if ! command -v apt-get >/dev/null; then echo "no apt here: install QEMU $NEEDED or later by hand" >&2; exit 1; fi
   local release from=()
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -63,4 +65,4 @@ main() {
 }
 
 # sourced, the functions can be tried one by one
-if [ "${BASH_SOURCE[0]}" = "$0" ]; then main; fi
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then main "$@"; fi

@@ -3,16 +3,23 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { install as installPnpm, pinned } from './package-manager.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const STAMP = `${ROOT}node_modules/.install-stamp`
+/** Hidden, so that pnpm leaves it there when it clears node_modules. */
+const PNPM = `${ROOT}node_modules/.package-manager`
 const WINDOWS = process.platform === 'win32'
 const QUIET_CHILDREN = {
   TURBO_TELEMETRY_DISABLED: '1',
   TURBO_NO_UPDATE_NOTIFIER: '1',
   DO_NOT_TRACK: '1',
   npm_config_update_notifier: 'false',
+  // another pnpm must not fetch the pinned version by itself, which it does without looking at the hash; by version 10's name, and by 11's
+  npm_config_manage_package_manager_versions: 'false',
+  pnpm_config_pm_on_fail: 'ignore',
 }
 
 const turbo = (/** @type {string[]} */ ...args) => ['pnpm', 'exec', 'turbo', 'run', ...args, '--output-logs=errors-only']
@@ -57,14 +64,11 @@ function step({ say, quiet, env }) {
   process.exit(status ?? 1)
 }
 
-/** Runs this script again with the pinned pnpm on its PATH, unless exactly that one is there already. @param {string} version */
-function withPnpm(version) {
-  if (process.env.IO_PGTABLE_PNPM === version) return
-  if (run(['pnpm', '--version'], 'pipe').stdout?.trim() !== version) {
-    process.env.IO_PGTABLE_PNPM = version
-    const self = ['node', 'scripts/run.mjs', ...process.argv.slice(2)]
-    process.exit(run(['npm', 'exec', '--yes', '--prefer-offline', `--package=pnpm@${version}`, '--', ...self], 'inherit').status ?? 1)
-  }
+/** Puts the pinned pnpm on the PATH, unless exactly that version is there: what the machine's owner installed is not asked for its hash. */
+function usePnpm() {
+  const pnpm = pinned(JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')).packageManager)
+  if (run(['pnpm', '--version'], 'pipe').stdout?.trim() === pnpm.version) return
+  process.env.PATH = [installPnpm(pnpm, PNPM), process.env.PATH].join(delimiter)
 }
 
 function install() {
@@ -81,7 +85,11 @@ if (!Object.hasOwn(TASKS, task)) {
   process.stderr.write(`usage: node scripts/run.mjs ${Object.keys(TASKS).join(' | ')} [arguments]\n`)
   process.exit(2)
 }
-const { packageManager } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
-withPnpm(packageManager.replace(/^pnpm@/, '').replace(/\+.*/, ''))
+try {
+  usePnpm()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+  process.exit(1)
+}
 install()
 for (const command of TASKS[/** @type {keyof typeof TASKS} */ (task)](args)) step(command)
