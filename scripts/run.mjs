@@ -22,6 +22,9 @@ const QUIET_CHILDREN = {
   pnpm_config_pm_on_fail: 'ignore',
 }
 
+// Ctrl-C is for the command that runs: this waits until that has ended, and tidied up.
+process.on('SIGINT', () => {})
+
 const turbo = (/** @type {string[]} */ ...args) => ['pnpm', 'exec', 'turbo', 'run', ...args, '--output-logs=errors-only']
 const app = (/** @type {string} */ name, /** @type {string[]} */ args) => [
   { quiet: turbo('bundle', `--filter=@io-pgtable/${name}`) },

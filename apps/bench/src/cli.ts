@@ -1,6 +1,7 @@
 /** The command: chooses rows, measures them in processes with one format and with every format, prints the report, and guards it. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { runAgainst } from './against.ts'
 import { exerciseFormats } from './exercise.ts'
 import { type Baseline, baselineOf, judge } from './guard.ts'
 import { measureApart } from './isolated.ts'
@@ -8,6 +9,7 @@ import { measure, type Plan } from './measure.ts'
 import { type Column, type Figure, figures, type HeapFigure, joined, machine, type Report, renderReport } from './report.ts'
 import type { HeapRow, Row } from './row.ts'
 import { HEAP_ROWS, REFERENCES, ROWS } from './rows.ts'
+import { progressOf, type Streams } from './streams.ts'
 
 const USAGE = `usage: npm run bench -- [options]
 
@@ -17,7 +19,8 @@ Measures the page tables, next to plain writes of the same bytes in the same run
   --full           31 longer runs, and the rows that take much time or memory
   --one-format     only the figures with one format in use; --all-formats: only those with every format of the workspace used before
   --isolated       for the figures with one format, each row in a process of its own that did nothing else before
-  --only PATTERN   only rows whose name the regular expression finds; the references always run
+  --against REF    is this version slower than the commit REF? See \`--against REF --help\`
+  --rows PATTERN   only rows whose name the regular expression finds; the references always run
   --list           print the names of the rows
   --json           print the report as JSON
   --out FILE       write the report as JSON to a file, too
@@ -26,15 +29,8 @@ Measures the page tables, next to plain writes of the same bytes in the same run
   --help           print this
 `
 
-const QUICK: Plan = { runs: 15, sampleMs: 3, warmUpMs: 60 }
-const FULL: Plan = { runs: 31, sampleMs: 16, warmUpMs: 400 }
-
-interface Streams {
-  readonly out: (text: string) => void
-  readonly err: (text: string) => void
-  /** Errors go to a terminal, where one line can be written again and again. */
-  readonly live: boolean
-}
+const QUICK: Plan = { runs: 15, sampleMs: 3, warmUpMs: 60, limitMs: 10_000 }
+const FULL: Plan = { runs: 31, sampleMs: 16, warmUpMs: 400, limitMs: 10_000 }
 
 type Named = Pick<Row, 'id'>
 
@@ -44,7 +40,8 @@ interface Choice {
 }
 
 /** @returns the exit status: 1 for a row that did something wrong or became slow, 2 for a bad command line */
-export function runCli(args: readonly string[], streams: Streams): number {
+export async function runCli(args: readonly string[], streams: Streams): Promise<number> {
+  if (args.some((arg) => /^--against(=|$)/.test(arg))) return runAgainst(args, streams)
   let options: Options
   let choice: Choice
   let baseline: Baseline | undefined
@@ -76,9 +73,9 @@ function parse(args: readonly string[]) {
     args: [...args],
     options: {
       ...{ quick: flag, full: flag, isolated: flag, 'one-format': flag, 'all-formats': flag, json: flag, list: flag, help: flag },
-      ...{ only: text, out: text, guard: text, baseline: text },
-      // how the command calls itself: one column, rows of exactly these names
-      ...{ column: text, rows: text },
+      ...{ rows: text, out: text, guard: text, baseline: text },
+      // how the command calls itself: one column, rows of exactly these names, a line each
+      ...{ column: text, names: text },
     },
   })
   if (values.quick && values.full) throw new Error('--quick or --full, not both')
@@ -87,13 +84,13 @@ function parse(args: readonly string[]) {
 }
 
 /** The rows that the options name. @throws Error when there are none */
-function choose({ full, only, rows: names }: Options): Choice {
-  const pattern = only === undefined ? undefined : new RegExp(only)
+function choose({ full, rows: found, names }: Options): Choice {
+  const pattern = found === undefined ? undefined : new RegExp(found)
   const exact = names === undefined ? undefined : new Set(names.split('\n'))
   const wanted = ({ id }: Named): boolean => (exact?.has(id) ?? true) && (pattern?.test(id) ?? true)
   const rows = ROWS.filter((one) => wanted(one) && (full || one.full !== true))
   const heap = HEAP_ROWS.filter(wanted)
-  if (rows.length + heap.length === 0 && !REFERENCES.some(wanted)) throw new Error(`no row has the name ${only ?? names}`)
+  if (rows.length + heap.length === 0 && !REFERENCES.some(wanted)) throw new Error(`no row has the name ${found ?? names}`)
   return { rows, heap }
 }
 
@@ -132,7 +129,7 @@ function groupOf({ id }: Named): string {
 function apart(options: Options, column: 'one' | 'all', rows: readonly Named[], heap: readonly Named[]): Column {
   const names = [...REFERENCES, ...rows, ...heap].map(({ id }) => id).join('\n')
   const isolated = options.isolated ? ['--isolated'] : []
-  return measureApart([options.full ? '--full' : '--quick', ...isolated, '--column', column, '--rows', names])
+  return measureApart([options.full ? '--full' : '--quick', ...isolated, '--column', column, '--names', names])
 }
 
 /** Each format, or each row, in a process of its own; the references' figures are those of the first, each row's ratio is to the `fill` beside it. */
@@ -162,11 +159,6 @@ function tell(options: Options, report: Report, baseline: Baseline | undefined, 
   const { lines, failed } = judge(report, baseline)
   streams.err(lines.map((line) => `${line}\n`).join(''))
   return failed ? 1 : 0
-}
-
-/** A line that is written over, where that is possible. */
-function progressOf({ err, live }: Streams): (text: string) => void {
-  return live ? (text) => err(`\r\x1b[K${text}`) : () => {}
 }
 
 function print({ out }: Streams, text: string): number {

@@ -13,6 +13,8 @@ export interface Plan {
   readonly sampleMs: number
   /** Milliseconds for which a row runs before it counts. */
   readonly warmUpMs: number
+  /** Milliseconds of samples after which a row gets no more of them: one whose pass takes seconds is measured fewer times. */
+  readonly limitMs: number
 }
 
 export interface Measured extends Omit<Row, 'prepare' | 'full' | 'everyFormat' | 'ballast'> {
@@ -26,6 +28,8 @@ interface Prepared {
   /** Passes in a sample. */
   passes: number
   readonly samples: number[]
+  /** Milliseconds that its samples took. */
+  spentMs: number
 }
 
 /** @throws WrongResult when a row did not do what it is to do */
@@ -33,7 +37,7 @@ export function measure(rows: readonly Row[], plan: Plan, progress: (text: strin
   const prepared = rows.map((row) => {
     progress(`prepare ${row.id}`)
     const pass = row.prepare()
-    return { row, pass, passes: 1, samples: [] as number[] }
+    return { row, pass, passes: 1, samples: [] as number[], spentMs: 0 }
   })
   for (const one of prepared) warmUp(one, plan.warmUpMs, progress)
   for (const one of prepared) checked(one)
@@ -42,7 +46,7 @@ export function measure(rows: readonly Row[], plan: Plan, progress: (text: strin
   for (const one of prepared) one.passes = Math.max(1, Math.ceil(plan.sampleMs / timePass(one.pass)))
   for (let run = 1; run <= plan.runs; run++) {
     progress(`run ${run} of ${plan.runs}`)
-    for (const one of prepared) one.samples.push(sample(one))
+    for (const one of prepared) if (one.spentMs < plan.limitMs) sample(one)
   }
   for (const one of prepared) checked(one)
   progress('')
@@ -50,7 +54,7 @@ export function measure(rows: readonly Row[], plan: Plan, progress: (text: strin
 }
 
 /** One run with a look at everything that it did. */
-function checked({ row, pass }: Prepared): void {
+export function checked({ row, pass }: Pick<Prepared, 'row' | 'pass'>): void {
   try {
     expectEqual('result', pass.run(), pass.expected)
     pass.verify()
@@ -69,15 +73,17 @@ function warmUp(one: Prepared, ms: number, progress: (text: string) => void): vo
 }
 
 /** Nanoseconds a unit; the first pass, untimed, brings the row's memory into the caches again after the other rows. */
-function sample({ row, pass, passes }: Prepared): number {
+function sample(one: Prepared): void {
+  const { row, pass, passes } = one
   timePass(pass)
   let ms = 0
   for (let i = 0; i < passes; i++) ms += timePass(pass)
-  return (ms * 1e6) / (passes * row.units)
+  one.samples.push((ms * 1e6) / (passes * row.units))
+  one.spentMs += ms
 }
 
 /** Milliseconds of one run. */
-function timePass(pass: Pass): number {
+export function timePass(pass: Pass): number {
   const start = performance.now()
   const result = pass.run()
   const ms = performance.now() - start

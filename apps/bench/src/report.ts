@@ -107,7 +107,8 @@ function cells(cell: Cell | undefined): string[] {
   return cell === undefined ? ['', '', ''] : [ns(cell.median), ns(cell.min), ratio(cell.ratio)]
 }
 
-function columns(rows: readonly (readonly string[])[]): string[] {
+/** Lines whose cells stand below each other. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const cell = (text: string, column: number, row: readonly string[]): string => {
     if (column === row.length - 1) return text
@@ -117,7 +118,8 @@ function columns(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) => row.map((text, column) => cell(text, column, row)).join('  '))
 }
 
-function ns(value: number): string {
+/** Nanoseconds with three digits. */
+export function ns(value: number): string {
   if (value >= 1000) return String(Math.round(value))
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)
 }

@@ -4,12 +4,13 @@ import type { HeapRow, Row } from './row.ts'
 import { formatRows } from './rows-formats.ts'
 import { gpuvmRows } from './rows-gpuvm.ts'
 import { inspectRows } from './rows-inspect.ts'
+import { leafRows } from './rows-leaves.ts'
 import { createRows, heapRows } from './rows-lifetime.ts'
 import { lockRows } from './rows-lock.ts'
 import { blockRows, largeMapRow, mapRow, mapRows, mixedRows } from './rows-map.ts'
 import { largeTranslateRow, translateRows } from './rows-translate.ts'
 import { dropRow, unmapRow, unmapRows } from './rows-unmap.ts'
-import { ARM64, ARM64_LARGE, ARM64_WASM, V7S } from './subject.ts'
+import { ARM64, ARM64_LARGE, ARM64_WASM, SV32, V7S } from './subject.ts'
 
 /** The references come first: they are part of every run. */
 export const REFERENCES: readonly Row[] = [FILL, MEMORY, READ]
@@ -32,6 +33,8 @@ export const ROWS: readonly Row[] = [
   ...mapRows(V7S),
   ...unmapRows(V7S),
   ...translateRows(V7S),
+  ...leafRows(ARM64),
+  ...leafRows(SV32),
   ...formatRows(),
   ...[...inspectRows(), ...gpuvmRows(ARM64)].map((row) => ({ ...row, ballast: true })),
 ]

@@ -15,6 +15,7 @@ import {
   type TlbFlushOps,
 } from '@io-pgtable/core'
 import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
+import { sv32 } from '@io-pgtable/sv32'
 import { expectEqual } from './row.ts'
 import { randomSource } from './stats.ts'
 
@@ -82,6 +83,23 @@ export const V7S: Subject = {
   perCall: 256,
   slot: SZ_1M,
   block: { name: '1M', pgsize: SZ_1M },
+}
+
+const SZ_4M = 4 * MiB
+const sv32Config = { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_4M), ias: 32, oas: 34 }
+export const SV32: Subject = {
+  format: 'sv32',
+  page: SZ_4K,
+  create: (allocator, tlb = NOOP_FLUSH_OPS) => IoPageTable.createRaw(sv32, { allocator, tlb, ...sv32Config }) as IoPageTable,
+  createFirst: (allocator) => IoPageTable.createRaw({ ...sv32 }, { allocator, ...sv32Config }) as IoPageTable,
+  poolBytes: 4 * MiB,
+  iova: 0x4000_0000n,
+  paddr: 0x8000_0000n,
+  range: '1 GiB',
+  bytes: SZ_1G,
+  perCall: 1024,
+  slot: SZ_4M,
+  block: { name: '4M', pgsize: SZ_4M },
 }
 
 /** A table of the subject's in a pool of its own. */
