@@ -143,6 +143,7 @@ export const acmeIommu: IoPageTableFmt<AcmeIommuConfig, AcmeIommuRegs, AcmeIommu
   context: () => undefined,
   regs: (_config, [root = 0n]) => ({ base: root | EN }),
   rootsFromRegs,
+  hardware: (_config, regs) => regs,
   configs: [
     { name: '28 bits', config: { pgsizeBitmap: SIZES, ias: 28, oas: 32 } },
     { name: '21 bits, two entries in the root', config: { pgsizeBitmap: SIZES, ias: 21, oas: 32 } },

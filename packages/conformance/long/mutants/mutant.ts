@@ -31,6 +31,11 @@ export function changed<F extends AnyFmt>(format: F, changes: Partial<Fmt<Format
   return { ...format, configs, ...changes } as AnyFmt
 }
 
+/** A format that lacks a member. */
+export function without(format: AnyFmt, member: keyof AnyFmt): AnyFmt {
+  return changed(format, { [member]: undefined })
+}
+
 /** A format whose geometry is changed. */
 export function reshaped(format: AnyFmt, change: (geometry: Geometry) => Geometry, config?: string): AnyFmt {
   return changed(format, { geometry: (params) => change(format.geometry(params)) }, config)

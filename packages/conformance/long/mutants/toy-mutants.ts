@@ -1,7 +1,7 @@
 /** Faults of the teaching format. */
 import { ALWAYS, type AnyFmt, type Kind, type LeafKind, type Policy, Prot, when } from '@io-pgtable/core'
 import { toy } from '../../src/toy.ts'
-import { changed, type Mutant, rekinded, renoded, reshaped } from './mutant.ts'
+import { changed, type Mutant, rekinded, renoded, reshaped, without } from './mutant.ts'
 
 const W = 1n << 2n
 const D = 1n << 6n
@@ -18,6 +18,24 @@ const dirtyPolicy = (dirty: NonNullable<Policy['dirty']>): AnyFmt =>
 const greedy = { name: 'asks for more', config: { pgsizeBitmap: 0x1000n, ias: 40, oas: 40 } }
 
 export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
+  format('there are no configurations', 'format/declaration', changed(toy, { configs: [] })),
+  format('FORMAT is a title', 'format/declaration', changed(toy, { FORMAT: 'Toy V1' })),
+  format('no raw registers hold the table', 'format/declaration', without(toy, 'hardware')),
+  format(
+    'two levels have one number',
+    'format/geometry',
+    renoded(toy, 'L2', (node) => ({ ...node, level: 1 })),
+  ),
+  format(
+    'configure drops quirks',
+    'format/configuration',
+    changed(toy, { configure: (c) => ({ ...(toy as AnyFmt).configure(c), quirks: [] }) }, 'dirty tracking'),
+  ),
+  format(
+    'configure does not narrow the bitmap',
+    'format/configuration',
+    changed(toy, { configure: (c) => ({ ...(toy as AnyFmt).configure({ ...c, pgsizeBitmap: 0x1000n }), pgsizeBitmap: c.pgsizeBitmap }) }),
+  ),
   format(
     'the index of the page table begins one bit too high',
     'format/geometry',
@@ -95,6 +113,19 @@ export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
     })),
   ),
   format(
+    'the address of a page says nothing of where its bits belong',
+    'format/addresses',
+    rekinded(toy, 'page', () => ({ address: [[31, 12, 0]] })),
+  ),
+  format(
+    'there are more output address bits than descriptors carry',
+    'format/addresses',
+    changed(toy, {
+      configure: (c) => ({ ...(toy as AnyFmt).configure(c), oas: c.oas }),
+      configs: [{ name: '36 bits out', config: { pgsizeBitmap: 0x1000n, ias: 28, oas: 36 } }],
+    }),
+  ),
+  format(
     'the address of a table lacks its highest bit',
     'format/addresses',
     rekinded(toy, 'table', () => ({ address: [[30, 10, 10]] })),
@@ -118,6 +149,35 @@ export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
         return raw === undefined ? undefined : raw ^ W
       },
     }),
+  ),
+  format(
+    'W always',
+    'format/attributes',
+    changed(toy, {
+      encodeLeaf: (c, node, kind, prot) => encode(c, node, kind, prot | Prot.WRITE),
+    }),
+  ),
+  format(
+    'an attribute stands in the address',
+    'format/attributes',
+    changed(toy, { encodeLeaf: (c, node, kind, prot) => (encode(c, node, kind, prot) ?? 0n) | (prot & Prot.CACHE ? 1n << 31n : 0n) }),
+  ),
+  format(
+    'a size that an earlier one hides',
+    'format/kinds',
+    rekinded(toy, 'page', (kind) => ({
+      sizes: [...(kind as LeafKind).sizes, { pgsize: 0x4000, slots: 4, match: when(1n << 7n, 1n << 7n) }],
+    })),
+  ),
+  format(
+    'a page of one bit combination has no kind, far above the low byte',
+    'format/kinds',
+    renoded(toy, 'L2', (node) => ({
+      ...node,
+      kinds: node.kinds
+        .map((kind) => (kind.name === 'reserved' ? { ...kind, match: when(3n, 3n) } : kind))
+        .map((kind) => (kind.name === 'page' ? { ...kind, match: when(0x8000_1003n, 1n) } : kind)),
+    })),
   ),
   format(
     'device memory is always executable',
@@ -152,6 +212,22 @@ export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
     'format/registers',
     changed(toy, {
       rootsFromRegs: (h: unknown) => toy.rootsFromRegs(h as never).map((r) => ({ ...r, roots: r.roots.map((root) => root + 0x400n) })),
+    }),
+  ),
+  format(
+    'who reads BASE masks bit 31 away',
+    'format/registers',
+    changed(toy, {
+      rootsFromRegs: (h: unknown) =>
+        toy.rootsFromRegs(h as never).map((r) => ({ ...r, roots: r.roots.map((root) => root & 0x7fff_ffffn) })),
+    }),
+  ),
+  format(
+    'who reads BASE leaves low bits in',
+    'format/registers',
+    changed(toy, {
+      rootsFromRegs: (h: unknown) =>
+        toy.rootsFromRegs(h as never).map((r) => ({ ...r, roots: [(h as { base: bigint }).base & 0xffff_fe00n] })),
     }),
   ),
   format('cleaning clears W, not D', 'table/dirty', dirtyPolicy({ dirty: when(D, D), clear: W, set: 0n })),

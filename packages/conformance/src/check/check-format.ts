@@ -7,7 +7,7 @@ import { descriptorLaws } from './descriptor-laws.ts'
 import { dirty } from './dirty-law.ts'
 import { editLaws } from './edit-laws.ts'
 import { environmentVariable } from './environment.ts'
-import { formatShapeLaws } from './format-laws.ts'
+import { checkDeclaration, formatShapeLaws } from './format-laws.ts'
 import { lateMemory } from './late-memory-law.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
 import { leaves } from './leaves-law.ts'
@@ -56,6 +56,7 @@ export function checkFormat(options: CheckFormatOptions): void {
   const laws = lawsOf(team, module)
   const skips = new Map<string, string[]>()
   const replay = replayOf(options.replay ?? environmentVariable('IOPT_REPLAY'))
+  if (replay === undefined) test(`${format.FORMAT} · format/declaration`, () => runDeclaration(format))
   for (const { name, config } of format.configs) {
     const made = lazily(() => makeCase({ ...caseOptions(options), name, request: config, replay: replay?.at }))
     for (const law of laws) {
@@ -135,6 +136,14 @@ function asLawError(law: LawName, format: AnyFmt, config: string, error: unknown
   if (error instanceof LawError) return error
   const message = error instanceof Fault ? error.message : error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return new LawError(law, format, config, message, { cause: error })
+}
+
+function runDeclaration(format: AnyFmt): void {
+  try {
+    checkDeclaration(format)
+  } catch (error) {
+    throw asLawError('format/declaration', format, 'any', error)
+  }
 }
 
 function runVectors({ format }: CheckFormatOptions, run: () => string | undefined, skips: Map<string, string[]>): void {

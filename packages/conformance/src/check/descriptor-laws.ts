@@ -1,5 +1,19 @@
 /** Laws of a format's declaration that concern single descriptors: what is encoded is decoded, and nothing else. */
-import { type Decoded, decode, deposit, fieldValues, hex, type LeafKind, type LevelNode, matches, Prot, slotBytes } from '@io-pgtable/core'
+import {
+  type AnyFmt,
+  bitsOf,
+  type Decoded,
+  decode,
+  deposit,
+  type FormatConfig,
+  fieldValues,
+  hex,
+  type LeafKind,
+  type LevelNode,
+  matches,
+  Prot,
+  slotBytes,
+} from '@io-pgtable/core'
 import fc from 'fast-check'
 import {
   type Case,
@@ -15,7 +29,7 @@ import {
   uncarried,
 } from './case.ts'
 import { samples } from './format-laws.ts'
-import { type Law, must, same } from './law.ts'
+import { Fault, type Law, must, same } from './law.ts'
 
 const addresses: Law = {
   name: 'format/addresses',
@@ -23,9 +37,12 @@ const addresses: Law = {
   check(c) {
     for (const size of c.sizes) checkLeafAddresses(c, size)
     for (const [i, node] of c.chain.entries()) checkTableAddresses(c, node, c.chain[i + 1])
-    const missing = uncarried(c, c.sizes[0] as Size)
+    const least = c.sizes[0] as Size
+    const declared = (c.geometry.missingOutputBits ?? 0n) & ~(BigInt(least.pgsize) - 1n)
+    const missing = uncarried(c, least)
+    same('output address bits that no descriptor carries, unlike the missingOutputBits of the geometry', missing, declared)
     if (missing === 0n) return undefined
-    return { skipped: `for output addresses with any of the bits ${hex(missing)}: no descriptor carries them, and tables refuse them` }
+    return { skipped: `for output addresses with any of the bits ${hex(missing)}, which the format declares missing: tables refuse them` }
   },
 }
 
@@ -114,9 +131,7 @@ function checkAttributes(c: Case, size: Size): void {
     if (raw === undefined) continue
     const entry = decode(c.geometry, size.node, raw)
     checkLeaf(c, size, entry)
-    const taken = deposit(-1n, size.kind.address) & ~(BigInt(size.pgsize) - 1n)
-    const bits = format.encodeLeaf(c.config, size.node, size.kind, prot) as bigint
-    must(size.size.or !== undefined || (bits & taken) === 0n, `prot ${protText(prot)}: attribute bits among the address bits`, { entry })
+    checkAttributeBits(c, size, prot)
     const got = format.prot(raw, size.kind, context)
     must(Number.isInteger(got) && got >= 0 && got < 64, `prot() gives ${got}`, { entry })
     granted.set(prot, got)
@@ -125,6 +140,18 @@ function checkAttributes(c: Case, size: Size): void {
   }
   must(granted.size > 0, 'no prot can be expressed', { node: size.node })
   for (const [name, flag] of EXACT) checkFlag(c, size, granted, name, flag)
+  checkReadOnly(c, size, granted)
+}
+
+/** Attributes touch no bit of the address, and none that says what the descriptor is. */
+function checkAttributeBits({ format, config }: Case, { node, kind, size, pgsize }: Size, prot: Prot): void {
+  const bits = format.encodeLeaf(config, node, kind, prot) as bigint
+  const address = deposit(~(BigInt(pgsize) - 1n), kind.address)
+  must((bits & address) === 0n, `prot ${protText(prot)}: attribute bits among the address bits`, { node, raw: bits & address })
+  const told = kind.match.mask | (size.match?.mask ?? 0n)
+  const value = kind.match.value | (size.match?.value ?? 0n)
+  const wrong = bits & told & ~value
+  must(wrong === 0n, `prot ${protText(prot)}: attribute bits among those that tell a ${kind.name}`, { node, raw: wrong })
 }
 
 /** A table descriptor has no bit that the format does not know. */
@@ -139,12 +166,46 @@ function checkTableBits(c: Case, node: LevelNode): void {
 /** Once any prot can have the flag and another can lack it, each has it exactly when it was asked for. */
 function checkFlag(c: Case, size: Size, granted: ReadonlyMap<Prot, Prot>, name: string, flag: Prot): void {
   const apart = [...granted].filter(([prot]) => flag !== Prot.CACHE || (prot & Prot.MMIO) === 0)
-  const values = new Set(apart.map(([, got]) => got & flag))
-  if (values.size < 2) return
+  if (new Set(apart.map(([, got]) => got & flag)).size < 2) return
   for (const [prot, got] of apart) {
     const raw = leafRaw(c, size, prot, 0n) as bigint
     must((got & flag) === (prot & flag), `${name}: ${protText(prot)} gives ${protText(got)}`, { node: size.node, raw })
   }
+}
+
+/** WRITE comes with every READ only where no descriptor can say otherwise, or where another configuration withholds it. */
+function checkReadOnly(c: Case, size: Size, granted: ReadonlyMap<Prot, Prot>): void {
+  const { format, geometry, config } = c
+  const readOnly = (got: Prot): boolean => (got & (Prot.READ | Prot.WRITE)) === Prot.READ
+  if ([...granted.values()].some(readOnly)) return
+  const raws = [...granted.keys()].flatMap((prot) => variations(size, leafRaw(c, size, prot, 0n) as bigint))
+  const raw = raws.find((other) => {
+    const entry = decode(geometry, size.node, other)
+    const same = entry.type === 'leaf' && entry.kind === size.kind && entry.size === size.size && entry.reserved === 0n
+    return same && readOnly(format.prot(other, size.kind, format.context(config)))
+  })
+  if (raw === undefined || format.configs.some(({ config: other }) => readsAlone(format, other))) return
+  throw new Fault('WRITE comes with every READ, though a descriptor can say READ alone', { node: size.node, raw })
+}
+
+/** Whether a leaf of some size grants READ without WRITE in a configuration. */
+function readsAlone(format: AnyFmt, request: FormatConfig): boolean {
+  const config = format.configure(request)
+  return format.geometry(format.params(config)).nodes.some((node) =>
+    leafKinds(node).some((kind) => {
+      const bits = format.encodeLeaf(config, node, kind, Prot.READ)
+      return bits !== undefined && (format.prot(bits | kind.set, kind, format.context(config)) & Prot.WRITE) === 0
+    }),
+  )
+}
+
+/** The descriptor with one field changed: to each of its first 16 values. */
+function variations({ kind }: Size, raw: bigint): bigint[] {
+  return kind.fields.flatMap(({ pieces }) => {
+    const bits = bitsOf(pieces)
+    const count = Math.min(16, 2 ** pieces.reduce((sum, [hi, lo]) => sum + hi - lo + 1, 0))
+    return Array.from({ length: count }, (_, value) => (raw & ~bits) | deposit(BigInt(value), pieces))
+  })
 }
 
 const decoding: Law = {

@@ -1,29 +1,72 @@
 /** Laws of a format's declaration that concern the shape of the tree: they need no tables. */
-import { bitsOf, type Kind, type LeafKind, type LevelNode, matches, nodeOf, ones, type Piece, pageSizes, slotBytes } from '@io-pgtable/core'
-import { type Case, leafKinds } from './case.ts'
-import { Fault, type Law, must, same } from './law.ts'
+import {
+  ALWAYS,
+  type AnyFmt,
+  bitsOf,
+  type Kind,
+  type LevelNode,
+  matches,
+  nodeOf,
+  ones,
+  type Piece,
+  pageSizes,
+  slotBytes,
+} from '@io-pgtable/core'
+import { type Case, leafKinds, makeCase } from './case.ts'
+import { Fault, isRefusal, type Law, must, same } from './law.ts'
+import { apartFrom, both } from './matches.ts'
 
 /** The agreed configuration is one that the format agrees to again, and each of its page sizes can be mapped. */
 const configuration: Law = {
   name: 'format/configuration',
   says: 'configure narrows once; every agreed page size is a leaf of exactly one node',
-  check({ format, request, config, geometry, sizes, chain }) {
-    const reach = 2 ** ((chain[0]?.shift ?? 0) + (chain[0]?.bits ?? 0))
+  check(c) {
+    const { format, request, config, geometry, sizes } = c
     same('configure(agreed)', text(format.configure(config)), text(config))
     must(config.ias <= request.ias && config.oas <= request.oas, `ias ${config.ias}, oas ${config.oas}: more than asked for`)
     same('bits of pgsizeBitmap beyond what was asked for', config.pgsizeBitmap & ~request.pgsizeBitmap, 0n)
+    same('agreed quirks', config.quirks.join(', '), (request.quirks ?? []).join(', '))
     same('ias of the geometry', geometry.ias, config.ias)
     same('oas of the geometry', geometry.oas, config.oas)
     const all = pageSizes(config.pgsizeBitmap)
     must(all.length > 0, 'the agreed pgsizeBitmap has no page size')
     for (const pgsize of all) {
       const kinds = sizes.filter((s) => s.pgsize === pgsize).length
-      // a size that tables of so few levels cannot have stays in some frameworks' bitmaps
-      if (kinds > 0 || pgsize < reach) same(`leaf kinds that map 0x${pgsize.toString(16)} bytes`, kinds, 1)
+      if (kinds > 0 || pgsize < reachOf(c)) same(`leaf kinds that map 0x${pgsize.toString(16)} bytes`, kinds, 1)
     }
     must(sizes.length > 0, 'no agreed page size can be mapped')
+    checkNarrowing(c)
     return undefined
   },
+}
+
+/** Bytes that the root translates. A size that tables of so few levels cannot have stays in some frameworks' bitmaps. */
+function reachOf({ chain: [root] }: Case): number {
+  return root === undefined ? 0 : 2 ** (root.shift + root.bits)
+}
+
+/** Who asks for every size gets those that leaves have. */
+function checkNarrowing({ format, request }: Case): void {
+  const all = { ...request, pgsizeBitmap: (1n << 64n) - 1n }
+  const [agreed, error] = tried(() => format.configure(all))
+  must(agreed !== undefined || isRefusal(error), `asked for every page size, configure throws ${error}`)
+  if (agreed === undefined) return
+  const wide = makeCase({ format, request: all, name: 'every page size', createTable: never, effort: 'quick', replay: undefined, seed: 0 })
+  const known = wide.sizes.map((size) => size.pgsize)
+  const unknown = pageSizes(wide.config.pgsizeBitmap).find((pgsize) => pgsize < reachOf(wide) && !known.includes(pgsize))
+  must(unknown === undefined, `asked for every page size, configure agrees to 0x${unknown?.toString(16)} bytes, which no leaf kind maps`)
+}
+
+function tried<T>(make: () => T): readonly [T, undefined] | readonly [undefined, unknown] {
+  try {
+    return [make(), undefined]
+  } catch (error) {
+    return [undefined, error]
+  }
+}
+
+function never(): never {
+  throw new Fault('no table is made here')
 }
 
 function text(value: unknown): string {
@@ -36,6 +79,7 @@ const geometryLaw: Law = {
   check(c) {
     const { geometry, chain, top } = c
     must(new Set(geometry.nodes.map((n) => n.id)).size === geometry.nodes.length, 'two nodes have one id')
+    must(new Set(chain.map((n) => n.level)).size === chain.length, 'two levels of one tree have the same number')
     for (const node of geometry.nodes) checkNode(node)
     for (const [i, node] of chain.entries()) {
       const below = chain[i + 1]
@@ -51,6 +95,16 @@ const geometryLaw: Law = {
     for (const node of geometry.nodes) checkChildren(c, node)
     return undefined
   },
+}
+
+/** What a format says of itself beside its configurations: asked once. */
+export function checkDeclaration({ FORMAT, configs, hardware }: AnyFmt): void {
+  must(/^[a-z0-9]+(?:[-_][a-z0-9]+)*$/.test(FORMAT), `FORMAT "${FORMAT}": lower case letters and digits, with hyphens, expected`)
+  must(configs.length > 0, 'configs is empty: nothing can be tested')
+  const names = configs.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  must(twice === undefined, `two configurations are called "${twice}"`)
+  must(hardware !== undefined, 'there is no `hardware`: the way from raw registers back to a table cannot be tested')
 }
 
 function checkNode(node: LevelNode): void {
@@ -135,12 +189,8 @@ const kinds: Law = {
     for (const node of geometry.nodes) {
       const last = node.kinds.at(-1)
       if (last === undefined) throw new Fault('the node has no kinds', { node })
-      for (const raw of samples(node))
-        must(
-          node.kinds.some((kind) => matches(raw, kind.match)),
-          'a descriptor of no kind',
-          { node, raw },
-        )
+      const unknown = apartFrom(node.kinds.map((kind) => kind.match))
+      must(unknown === undefined, 'a descriptor of no kind', { node, ...(unknown !== undefined && { raw: unknown }) })
       const empty = node.kinds.find((kind) => matches(node.empty, kind.match))
       same('kind of the empty entry', empty?.type, 'empty', { node, raw: node.empty })
       for (const kind of node.kinds) checkReachable(node, kind)
@@ -150,15 +200,18 @@ const kinds: Law = {
   },
 }
 
-/** A kind that an earlier one hides is a mistake in the order of the kinds. */
+/** A kind, or a size of it, that earlier ones hide is a mistake in their order; and a leaf has a size whatever its bits. */
 function checkReachable(node: LevelNode, kind: Kind): void {
-  const before = node.kinds.slice(0, node.kinds.indexOf(kind))
-  const hides = before.find(({ match }) => (kind.match.mask & match.mask) === match.mask && (kind.match.value & match.mask) === match.value)
-  must(hides === undefined, `${kind.name} can never be met: ${hides?.name} comes first`, { node })
+  const before = node.kinds.slice(0, node.kinds.indexOf(kind)).map(({ match }) => match)
+  must(apartFrom(before, kind.match) !== undefined, `${kind.name} can never be met: kinds before it take all its descriptors`, { node })
   if (kind.type !== 'leaf') return
-  for (const raw of sizeCodes(node, kind)) {
-    const known = kind.sizes.some((size) => size.match === undefined || matches(raw, size.match))
-    must(known, `a ${kind.name} of no size`, { node, raw })
+  const sizes = kind.sizes.map(({ match }) => match ?? ALWAYS)
+  const raw = apartFrom([...before, ...sizes], kind.match)
+  must(raw === undefined, `a ${kind.name} of no size`, { node, ...(raw !== undefined && { raw }) })
+  for (const [i, size] of sizes.entries()) {
+    const met = both(kind.match, size)
+    const found = met && apartFrom([...before, ...sizes.slice(0, i)], met)
+    must(found !== undefined, `${kind.name}: its size of 0x${kind.sizes[i]?.pgsize.toString(16)} bytes can never be met`, { node })
   }
 }
 
@@ -175,19 +228,6 @@ function checkEmptyAlone(node: LevelNode): void {
       })
     }
   }
-}
-
-/** Descriptors of a kind with every combination of the bits that its sizes look at (the first ten), alone and among ones. */
-function sizeCodes(node: LevelNode, kind: LeafKind): bigint[] {
-  const mask = kind.sizes.reduce((bits, size) => bits | (size.match?.mask ?? 0n), 0n)
-  const bits = Array.from({ length: 64 }, (_, i) => 1n << BigInt(i)).filter((bit) => (mask & bit) !== 0n)
-  const looked = bits.slice(0, 10)
-  const combinations = Array.from({ length: 2 ** looked.length }, (_, i) =>
-    looked.reduce((raw, bit, j) => ((i >> j) & 1 ? raw | bit : raw), 0n),
-  )
-  const base = kind.match.value | kind.set
-  const raws = combinations.flatMap((raw) => [base | raw, (base & ~mask) | raw | (mask & ~looked.reduce((m, bit) => m | bit, 0n))])
-  return raws.filter((raw) => node.kinds.find((k) => matches(raw, k.match)) === kind)
 }
 
 /** Raw values worth decoding: zero, ones, single bits, single holes, and every combination of the lowest byte. */

@@ -1,11 +1,11 @@
 /** What a law is, and how it says that it was broken. */
-import { type AnyFmt, type Decoded, hex, type LevelNode } from '@io-pgtable/core'
+import { type AnyFmt, type Decoded, hex, IoPgtableError, type LevelNode } from '@io-pgtable/core'
 import type { Case } from './case.ts'
 import { descriptorText } from './ruler.ts'
 
 /** The name of a law, `group/law`. */
 export type LawName =
-  | `format/${'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'registers'}`
+  | `format/${'declaration' | 'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'registers'}`
   | `table/${'entries' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
   | `tlb/${'coherence' | 'free' | 'flush-ops' | 'flush-policy' | 'in-place'}`
   | 'truth/vectors'
@@ -62,6 +62,11 @@ export function must(holds: boolean, message: string | (() => string), where: Wh
 /** Throws unless both are equal; values are shown in hex. */
 export function same(what: string, got: Shown, expected: Shown, where: Where = {}): void {
   if (got !== expected) throw new Fault(`${what}: ${show(expected)} expected, got ${show(got)}`, where)
+}
+
+/** Whether an exception is a format's word for values that it does not take. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof IoPgtableError && (error.code === 'EINVAL' || error.code === 'ERANGE')
 }
 
 type Shown = bigint | number | string | boolean | undefined

@@ -2,7 +2,7 @@
 import { decode, hex, inputRanges, type LevelNode, walkAddress } from '@io-pgtable/core'
 import { type Case, iovaOf, offsetOf, type Size, tableAlign, tableLimit } from './case.ts'
 import { addressSamples } from './descriptor-laws.ts'
-import { Fault, type Law, must, type Skipped, same } from './law.ts'
+import { Fault, isRefusal, type Law, must, type Skipped, same } from './law.ts'
 import { Session } from './session.ts'
 import { explained, plainProt } from './table-laws.ts'
 
@@ -11,6 +11,8 @@ export const registers: Law = {
   says: 'registers carry every bit of the root address; who reads them finds the table: its root, its addresses, and what its leaves grant',
   check(c) {
     carried(c)
+    wayBack(c)
+    anyValue(c)
     return foundAgain(c)
   },
 }
@@ -19,10 +21,8 @@ export const registers: Law = {
 function carried(c: Case): void {
   const { format, config, geometry, chain, top } = c
   const root = chain[top] as LevelNode
-  const count = geometry.roots ?? 1
   const regs = (first: bigint): string => {
-    const roots = Array.from({ length: count }, (_, i) => first + BigInt((root.tableBytes / count) * i))
-    return JSON.stringify(format.regs(config, roots, geometry.top), (_, v: unknown) => (typeof v === 'bigint' ? hex(v) : v))
+    return JSON.stringify(format.regs(config, rootsAt(c, first), geometry.top), (_, v: unknown) => (typeof v === 'bigint' ? hex(v) : v))
   }
   const seen = new Map<string, bigint>()
   const align = BigInt(tableAlign(root))
@@ -36,13 +36,67 @@ function carried(c: Case): void {
   }
 }
 
+/** The root tables of a root block at an address. */
+function rootsAt({ geometry, chain, top }: Case, first: bigint): bigint[] {
+  const count = geometry.roots ?? 1
+  const { tableBytes } = chain[top] as LevelNode
+  return Array.from({ length: count }, (_, i) => first + BigInt((tableBytes / count) * i))
+}
+
+/** Whatever its place, a root is found again by the raw registers that it was given to. */
+function wayBack(c: Case): void {
+  const { format, config, geometry, chain, top } = c
+  const root = chain[top] as LevelNode
+  const align = BigInt(tableAlign(root))
+  for (const address of addressSamples(align, tableLimit(c))) {
+    if (address + align > tableLimit(c)) continue
+    const roots = rootsAt(c, address)
+    const raw = format.hardware?.(config, format.regs(config, roots, geometry.top))
+    if (raw === undefined) return
+    const found = format.rootsFromRegs(raw)
+    const held = found.some((other) => roots.every((one, i) => one === other.roots[i]))
+    must(
+      held,
+      () => `a root at ${hex(address)} is found at ${found.map((other) => other.roots.map(hex).join(', ')).join('; ') || 'no place'}`,
+      {
+        node: root,
+      },
+    )
+  }
+}
+
+/** Registers of any value are refused, or lead to roots that are aligned: what the hardware takes no address from is masked away. */
+function anyValue(c: Case): void {
+  const { format, config, geometry } = c
+  const raw = format.hardware?.(config, format.regs(config, rootsAt(c, 0n), geometry.top))
+  if (typeof raw !== 'object' || raw === null) return
+  for (const [name, value] of Object.entries(raw)) {
+    if (typeof value !== 'bigint') continue
+    const bits = Array.from({ length: 64 }, (_, i) => 1n << BigInt(i))
+    for (const other of [...bits.flatMap((bit) => [value ^ bit, bit - 1n]), (1n << 64n) - 1n])
+      checkRoots(c, { ...raw, [name]: other }, name, other)
+  }
+}
+
+function checkRoots({ format }: Case, raw: object, name: string, value: bigint): void {
+  try {
+    for (const found of format.rootsFromRegs(raw)) {
+      const { nodes, top, roots = 1 } = format.geometry(found.params)
+      const root = nodes.find((node) => node.id === top)
+      const align = BigInt(root === undefined ? 1 : (root.entryBytes * 2 ** root.bits) / roots)
+      const wrong = found.roots.find((address) => address % align !== 0n || address >> 64n !== 0n)
+      must(wrong === undefined, () => `${name} ${hex(value)} gives a root at ${hex(wrong ?? 0n)}: a multiple of ${hex(align)} expected`)
+    }
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+  }
+}
+
 /** A page at each end of the input addresses is found by the raw registers alone. */
 function foundAgain(c: Case): Skipped | undefined {
   const { format, geometry } = c
-  if (format.hardware === undefined)
-    return { skipped: 'for the way back: the format does not say what raw registers hold its `regs` (`hardware`)' }
   const session = new Session(c)
-  if (format.hardware(c.config, session.table.regs) === undefined) {
+  if (format.hardware?.(c.config, session.table.regs) === undefined) {
     session.table.free()
     return { skipped: 'for the way back: raw registers do not tell enough of this configuration' }
   }

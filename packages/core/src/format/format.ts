@@ -121,6 +121,8 @@ export interface Geometry {
   readonly spaceBits?: number
   /** Tables must lie below this physical address. */
   readonly tablesBelow?: bigint
+  /** Bits below 2^oas of output addresses that no leaf has a place for: mapping an address with one of them is `EINVAL`. Default none. */
+  readonly missingOutputBits?: bigint
 }
 
 /** What frameworks and hardware do differently, as data. */

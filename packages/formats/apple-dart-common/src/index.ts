@@ -63,6 +63,8 @@ export interface DartVariant {
   readonly title: string
   /** Output address bits that descriptors carry. */
   readonly paddrBits: number
+  /** Output address bits that descriptors have no place for, of the 42 that a configuration may have. */
+  readonly missing: bigint
   /** Where an output address stands in a descriptor. */
   readonly address: readonly Piece[]
   /** Tables are aligned at least to this: address bits below it have no place in a table descriptor. Bytes. */
@@ -119,7 +121,8 @@ function geometry(variant: DartVariant, params: DartParams): Geometry {
   const { levels, roots, ias, oas } = params
   const nodes = Array.from({ length: levels }, (_, i) => nodeAt(variant, params, i + 1))
   const tablesBelow = 1n << BigInt(Math.min(oas, variant.paddrBits))
-  return { nodes, top: 'L1', roots, ias, oas, window: 'low', tablesBelow }
+  const missingOutputBits = variant.missing & ((1n << BigInt(oas)) - 1n)
+  return { nodes, top: 'L1', roots, ias, oas, window: 'low', tablesBelow, missingOutputBits }
 }
 
 function nodeAt(variant: DartVariant, { granule, levels, roots }: DartParams, level: number): LevelNode {

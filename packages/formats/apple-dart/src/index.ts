@@ -15,6 +15,7 @@ export const appleDart: DartFormat = dartFormat({
   format: 'apple-dart',
   title: 'Apple DART',
   paddrBits: 36,
+  missing: 0x3f0_0000_0000n,
   address: [[35, 12, 12]],
   tableAlign: 4096,
   fields: [

@@ -16,6 +16,7 @@ export const appleDart2: DartFormat = dartFormat({
   format: 'apple-dart2',
   title: 'Apple DART, shifted addresses',
   paddrBits: 42,
+  missing: 0x3000n,
   address: [[37, 10, 14]],
   tableAlign: 16384,
   fields: [

@@ -22,7 +22,8 @@ const AP_UNPRIV = 1n << 6n
 const AP_RDONLY = 1n << 7n
 const NS = 1n << 5n
 const DBM = 1n << 51n
-const NEVER = (1n << 53n) | (1n << 54n)
+const XN = 1n << 54n
+const NEVER = (1n << 53n) | XN
 const NSTABLE = 1n << 63n
 const NON_CACHEABLE: readonly bigint[] = [0x44n, 0x40n]
 
@@ -53,19 +54,23 @@ export function encodeStage1Table(config: Stage1Config): bigint {
   return (config.quirks.includes('ARM_NS') ? NSTABLE : 0n) | (config.coherentWalk ? 0n : SW_SYNC)
 }
 
-/** What a leaf grants. NOEXEC: neither privilege may fetch instructions. */
+/**
+ * What a leaf grants. NOEXEC: neither privilege may fetch instructions. AArch64's UXN and PXN forbid it to one privilege each (D8.4.2),
+ * AArch32's XN to both, whatever PXN says (DDI 0406C B3.7.2).
+ */
 export function protStage1(raw: bigint, kind: LeafKind, { mair }: MairContext): Prot {
   const attribute = (mair >> (((raw >> 2n) & 7n) * 8n)) & 0xffn
   const device = attribute >> 4n === 0n
   // The device memory of a coherent mapping keeps the shareability: that is where its CACHE is.
   const cached = device ? fieldValue(kind, raw, 'SH') === 3 : !NON_CACHEABLE.includes(attribute)
+  const never = kind.fields.some((field) => field.name === 'XN') ? XN : NEVER
   const writable = (raw & AP_RDONLY) === 0n || (raw & DBM) !== 0n
   return (
     Prot.READ |
     (writable ? Prot.WRITE : 0) |
     (cached ? Prot.CACHE : 0) |
     (device ? Prot.MMIO : 0) |
-    ((raw & NEVER) === NEVER ? Prot.NOEXEC : 0) |
+    ((raw & never) === never ? Prot.NOEXEC : 0) |
     (raw & AP_UNPRIV ? 0 : Prot.PRIV)
   )
 }

@@ -28,7 +28,7 @@ import {
   when,
 } from '@io-pgtable/core'
 import { type ArmV7sContext, leafProt } from './attributes.ts'
-import { type ArmV7sHardware, type ArmV7sParams, type ArmV7sRegs, ownContext, packRegs, rootsFromRegs } from './registers.ts'
+import { type ArmV7sHardware, type ArmV7sParams, type ArmV7sRegs, ownContext, packRegs, rootsFromRegs, splitTtbcr } from './registers.ts'
 
 export {
   type Access,
@@ -249,8 +249,10 @@ export const armV7s: IoPageTableFmt<ArmV7sConfig, ArmV7sRegs, ArmV7sParams, ArmV
     const mtk = quirks.includes('ARM_MTK_EXT')
     // that a walker ignores permissions is in no register
     if (quirks.includes('NO_PERMS') && !mtk) return undefined
-    const common = { ttbr0: ttbr, ttbcr: BigInt(tcr), prrr: BigInt(prrr), nmrr: BigInt(nmrr) }
-    return mtk ? { ...common, mtk: { ias, oas, tables: quirks.includes('ARM_MTK_TTBR_EXT') } } : common
+    const common = { ttbr0: ttbr, prrr: BigInt(prrr), nmrr: BigInt(nmrr) }
+    if (mtk) return { ...common, mtk: { ias, oas, tables: quirks.includes('ARM_MTK_TTBR_EXT') } }
+    const ttbcr = splitTtbcr(tcr, ias)
+    return ttbcr === undefined ? undefined : { ...common, ttbcr }
   },
   configs: [
     { name: 'arm-v7s', config: BASE },

@@ -83,14 +83,25 @@ function contextOf({ sctlr = TRE | AFE, prrr, nmrr, dacr, mtk }: ArmV7sHardware)
   return { tre: (sctlr & TRE) !== 0n, afe: (sctlr & AFE) !== 0n, ...remap, permissions: mtk === undefined }
 }
 
+/**
+ * TTBCR of hardware that walks such a table of `ias` input address bits. io-pgtable's TTBCR is 0 whatever the size, and the driver adds N:
+ * 32 - ias, B3.5.4. Undefined below 25 bits, since N is at most 7.
+ */
+export function splitTtbcr(tcr: number, ias: number): bigint | undefined {
+  return ias < 25 ? undefined : BigInt(tcr | (32 - ias))
+}
+
 /** A table of 2^ias bytes of addresses is aligned to its own size, 2^(ias-18) bytes; the register's bits below are attributes. */
 function cpuRoot(name: string, ttbr: bigint, ias: number, first: bigint, last: bigint, context: ArmV7sContext): Root {
   const table = (ttbr >> BigInt(ias - 18)) << BigInt(ias - 18)
   return { name, params: { ias, oas: 40, mtk: false, mtkTables: false }, roots: [table], first, last, context }
 }
 
+/** @throws `EINVAL` for a root that is not aligned to its size: nothing is known of what a walker then reads */
 function mtkRoot(ttbr: bigint, mtk: NonNullable<ArmV7sHardware['mtk']>, context: ArmV7sContext): Root {
   const table = (ttbr & 0xffff_ff80n) | ((ttbr & 7n) << 32n)
+  const bytes = 1n << BigInt(mtk.ias - 18)
+  if (table % bytes !== 0n) throw bad('TTBR', ttbr, `a table aligned to its size, ${hex(bytes)}, expected`)
   const params = { ias: mtk.ias, oas: mtk.oas, mtk: true, mtkTables: mtk.tables }
   return { name: 'ttbr0', params, roots: [table], first: 0n, last: (1n << BigInt(mtk.ias)) - 1n, context }
 }

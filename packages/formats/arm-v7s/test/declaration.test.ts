@@ -175,6 +175,25 @@ describe('registers', () => {
     expect(armV7s.regs(mtk, [0x6_8001_0000n], 'level1').ttbr).toBe(0x8001_0006n)
     expect(() => armV7s.regs(agreed, [0x8000_0040n], 'level1')).toThrow(expect.objectContaining({ code: 'EINVAL' }))
   })
+  test.each([
+    [32, 0x8000_4000n, 0n],
+    [31, 0x8000_2000n, 1n],
+    [28, 0x8000_0400n, 4n],
+    [25, 0x8000_0080n, 7n],
+  ])('hardware: a table of %i bits goes with TTBCR.N, since its root is aligned to its own size', (ias, root, ttbcr) => {
+    const agreed = armV7s.configure({ pgsizeBitmap: 0x1000n, ias, oas: 32 })
+    const raw = armV7s.hardware?.(agreed, armV7s.regs(agreed, [root], 'level1'))
+    expect(raw?.ttbcr).toBe(ttbcr)
+    expect(armV7s.rootsFromRegs(raw ?? {}).map(({ roots, params }) => [...roots, params.ias])).toEqual([[root, ias]])
+  })
+  test('hardware: no TTBCR tells of 24 bits', () => {
+    const agreed = armV7s.configure({ pgsizeBitmap: 0x1000n, ias: 24, oas: 32 })
+    expect(armV7s.hardware?.(agreed, armV7s.regs(agreed, [0x8000_0080n], 'level1'))).toBeUndefined()
+  })
+  test('a MediaTek TTBR whose table is not aligned to its size is refused', () => {
+    const mtk = { ias: 34, oas: 35, tables: false }
+    expect(() => armV7s.rootsFromRegs({ ttbr0: 0x8000_4000n, mtk })).toThrow(/TTBR 0x80004000: a table aligned to its size, 0x10000/)
+  })
   test('rootsFromRegs leads back to the root', () => {
     const { ttbr } = armV7s.regs(agreed, [0x8000_4000n], 'level1')
     const [found] = armV7s.rootsFromRegs({ ttbr0: ttbr })

@@ -1,5 +1,5 @@
 /** The declaration by itself: its laws, every field of the manual, TTBCR both ways. */
-import { decode, fieldValues, IoPageTable, inputRanges, type LevelNode, Prot, walkTables } from '@io-pgtable/core'
+import { decode, fieldValues, IoPageTable, inputRanges, type LevelNode, nodeOf, Prot, walkTables } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { describe, expect, test } from 'vitest'
 import { checkLaws } from '../../arm-lpae/test/laws.ts'
@@ -70,6 +70,18 @@ describe('regs', () => {
     expect(regs({ ...BASE, ias: 24 }).ttbcr).toBeUndefined()
     expect(regs({ ...BASE, quirks: ['ARM_TTBR1'] }).ttbcr).toBeUndefined()
   })
+})
+
+test.each([
+  ['neither', 0n, false],
+  ['PXN alone', 1n << 53n, false],
+  ['XN alone: both privileges, B3.7.2', 1n << 54n, true],
+  ['both', 3n << 53n, true],
+])('execute-never: %s', (_, bits, never) => {
+  const geometry = arm32LpaeS1.geometry({ ias: 32, oas: 40, topOf: undefined })
+  const entry = decode(geometry, nodeOf(geometry, 'L3'), 0x443n | bits)
+  const grants = entry.type === 'leaf' ? arm32LpaeS1.prot(entry.raw, entry.kind, { mair: 0n }) : 0
+  expect((grants & Prot.NOEXEC) !== 0).toBe(never)
 })
 
 describe('rootsFromRegs', () => {
