@@ -1,4 +1,5 @@
-// Everything that is checked besides the tests, two at a time. Each check is silent unless it fails; all are run whatever the others say.
+// Everything that is checked besides the tests, two at a time. Each check is silent unless it fails, except that the structure prints its
+// figures; all are run whatever the others say.
 // Arguments select checks by name: `npm run check -- types lint`. The packages are built already.
 import { spawn } from 'node:child_process'
 import { ROOT } from './workspace.mjs'
@@ -14,6 +15,7 @@ const CHECKS = /** @type {Record<string, string>} */ ({
   size: 'size-limit',
   generated: 'node scripts/generate.mjs --check',
   sources: 'node scripts/sources.mjs',
+  structure: 'node scripts/structure.mjs',
   examples: 'node scripts/docs.mjs',
   'api-docs': 'typedoc --logLevel Warn',
   vectors: 'pnpm run --if-present check:vectors',
@@ -35,7 +37,10 @@ function check(name) {
   return new Promise((resolve) => {
     child.on('close', (status) => {
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
-      process.stdout.write(status === 0 ? `ok      ${name} (${seconds} s)\n` : `FAILED  ${name}: ${CHECKS[name]}\n${output}\n`)
+      const figures = name === 'structure' ? output.replace(/^/gm, '        ').trimEnd() : ''
+      process.stdout.write(
+        status === 0 ? `ok      ${name} (${seconds} s)\n${figures && `${figures}\n`}` : `FAILED  ${name}: ${CHECKS[name]}\n${output}\n`,
+      )
       resolve(status === 0)
     })
   })
