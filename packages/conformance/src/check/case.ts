@@ -177,7 +177,7 @@ export function tableLimit({ geometry }: Case): bigint {
   return geometry.tablesBelow ?? 1n << BigInt(Math.min(geometry.oas, 52))
 }
 
-/** What a table of a node is aligned to, bytes. */
+/** What a table of a node is aligned to, and takes of memory, bytes. */
 export function tableAlign(node: LevelNode): number {
   return Math.max(node.tableBytes, node.align ?? 0)
 }

@@ -1,6 +1,6 @@
 /** The memory of a table against its model: every descriptor of every table, bit for bit, as a device finds them. */
 import { decode, hex, type IoPageTable, type LevelNode, nodeOf } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, tableKindOf, tableRaw } from './case.ts'
+import { type Case, iovaOf, leafRaw, tableAlign, tableKindOf, tableRaw } from './case.ts'
 import { Fault, same } from './law.ts'
 import type { Mapping, Model } from './model.ts'
 
@@ -46,7 +46,7 @@ function wordsOf({ table, c }: Both, node: LevelNode, address: bigint, slots: nu
   if (bytes === undefined || bytes.byteLength < slots * node.entryBytes) {
     throw new Fault(`a table at ${hex(address)}, outside the pool of ${c.format.FORMAT}`, { node })
   }
-  if (address % BigInt(node.tableBytes) !== 0n && node !== c.chain[c.top])
+  if (address % BigInt(tableAlign(node)) !== 0n && node !== c.chain[c.top])
     throw new Fault(`a table at ${hex(address)}, misaligned`, { node })
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
 }

@@ -79,9 +79,9 @@ function mapOf(c: Case, size: Size): Operation {
 /** Memory for the mapping and for 0, 1, ... of the tables that a cut may need, all but the last. */
 function ceilings(c: Case, size: Size): number[] {
   const root = tableAlign(c.chain[c.top]!)
-  const grown = c.chain.slice(0, c.top).reduce((sum, { tableBytes }) => sum + tableBytes, 0)
-  const mapped = root + grown + c.chain.slice(c.top + 1, size.depth + 1).reduce((sum, { tableBytes }) => sum + tableBytes, 0)
-  const below = c.chain.slice(size.depth + 1).map(({ tableBytes }) => tableBytes)
+  const grown = c.chain.slice(0, c.top).reduce((sum, node) => sum + tableAlign(node), 0)
+  const mapped = root + grown + c.chain.slice(c.top + 1, size.depth + 1).reduce((sum, node) => sum + tableAlign(node), 0)
+  const below = c.chain.slice(size.depth + 1).map(tableAlign)
   return below.map((_, i) => mapped + below.slice(0, i).reduce((sum, bytes) => sum + bytes, 0))
 }
 
@@ -214,7 +214,8 @@ function trimSmall(c: Case, small: Size, gather: GatherMode): void {
     run.apply({ op: 'unmap', offset: far, size: small, count: 1, gather: 'own' })
     run.apply({ op: 'trim', offset: 0n, last: end, gather })
     run.apply({ op: 'sync' })
-    same('bytes of tables after everything was unmapped and trimmed', session.table.tableBytes, c.chain[session.model.top]!.tableBytes)
+    same('tables below the root after everything was unmapped and trimmed', session.model.tables.flatMap((slots) => [...slots]).length, 0)
+    same('bytes of tables after everything was unmapped and trimmed', session.table.tableBytes, session.model.tableBytes)
     run.apply({ op: 'map', offset: 0n, paddr: 0n, size: small, count: 1, prot })
     run.end()
   })

@@ -3,6 +3,7 @@ import {
   ALWAYS,
   type AnyFmt,
   bitsOf,
+  hex,
   type Kind,
   type LevelNode,
   matches,
@@ -11,8 +12,9 @@ import {
   type Piece,
   pageSizes,
   slotBytes,
+  type TableKind,
 } from '@io-pgtable/core'
-import { type Case, leafKinds, makeCase } from './case.ts'
+import { type Case, leafKinds, makeCase, tableAlign, tableKindOf, tableRaw } from './case.ts'
 import { Fault, isRefusal, type Law, must, same } from './law.ts'
 import { apartFrom, both } from './matches.ts'
 
@@ -75,7 +77,7 @@ function text(value: unknown): string {
 
 const geometryLaw: Law = {
   name: 'format/geometry',
-  says: 'levels cover the input address bits exactly, tables hold their entries, page sizes are those of their slots',
+  says: 'levels cover the input address bits exactly, tables hold their entries and lie where descriptors can point to, page sizes are those of their slots',
   check(c) {
     const { geometry, chain, top } = c
     must(new Set(geometry.nodes.map((n) => n.id)).size === geometry.nodes.length, 'two nodes have one id')
@@ -130,8 +132,19 @@ function checkChildren({ geometry }: Case, node: LevelNode): void {
     for (const id of ids) {
       const child = nodeOf(geometry, id)
       must(child.shift + child.bits <= node.shift, `a table of ${child.name} translates more than one slot`, { node })
+      if (kind.encode !== false) checkAlignment(node, kind, child)
     }
   }
+}
+
+/** A descriptor must be able to say each multiple of what its table is aligned to: else two tables have one address. */
+function checkAlignment(node: LevelNode, { name, address }: TableKind, child: LevelNode): void {
+  const align = tableAlign(child)
+  const lowest = 2 ** Math.min(...address.map(([, , at]) => at))
+  const lost = lowest > align
+  must(!lost, `a ${name} can only point to multiples of ${hex(lowest)}: tables of ${child.name} lie at those of ${hex(align)} (align)`, {
+    node,
+  })
 }
 
 function isPower(value: number): boolean {
@@ -184,8 +197,9 @@ function checkPieces(node: LevelNode, name: string, pieces: readonly Piece[]): b
 
 const kinds: Law = {
   name: 'format/kinds',
-  says: 'every descriptor is of one kind, an empty entry is empty, and each kind can be met',
-  check({ geometry }) {
+  says: 'every descriptor is of one kind, an empty entry is empty, each kind can be met, and a table that is written is told by masks',
+  check(c) {
+    const { geometry } = c
     for (const node of geometry.nodes) {
       const last = node.kinds.at(-1)
       if (last === undefined) throw new Fault('the node has no kinds', { node })
@@ -196,6 +210,7 @@ const kinds: Law = {
       for (const kind of node.kinds) checkReachable(node, kind)
       checkEmptyAlone(node)
     }
+    for (const node of c.chain) checkTableAlone(c, node)
     return undefined
   },
 }
@@ -227,6 +242,24 @@ function checkEmptyAlone(node: LevelNode): void {
         raw,
       })
     }
+  }
+}
+
+/** The engine tells tables by one mask of the low 32 bits: what is written must have a bit there that each kind before it excludes. */
+function checkTableAlone(c: Case, node: LevelNode): void {
+  const table = tableKindOf(node)
+  if (table === undefined) return
+  const low = ones(31)
+  must(table.match.mask <= low, `the match of ${table.name} looks at bits above 31: a table must be told by its low 32 bits`, { node })
+  const raw = tableRaw(c, node, table, 0n)
+  const fixed = low & ~bitsOf(table.address)
+  for (const { type, name, match } of node.kinds.slice(0, node.kinds.indexOf(table))) {
+    if (type === 'empty') continue
+    const apart = (fixed & match.mask & (raw ^ match.value)) !== 0n
+    must(apart, `${table.name} does not exclude ${name}, which comes before it, by any of the low 32 bits beside its address`, {
+      node,
+      raw,
+    })
   }
 }
 

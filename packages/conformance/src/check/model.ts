@@ -3,7 +3,7 @@
  * no descriptors and no memory, and follows the format's policy as it is declared. Addresses are offsets in the input window.
  */
 import type { Prot } from '@io-pgtable/core'
-import type { Case, Size } from './case.ts'
+import { type Case, type Size, tableAlign } from './case.ts'
 
 /** One mapping, whatever number of slots it takes. */
 export interface Mapping {
@@ -30,7 +30,7 @@ export class Model {
   readonly leaves: Map<number, Mapping>[]
   /** By depth: the slots that hold a table. */
   readonly tables: Set<number>[]
-  /** Most bytes of tables, the root's included. */
+  /** Most bytes of memory for tables, the root included. */
   readonly memory: number
 
   constructor(c: Case, memory: number = Number.POSITIVE_INFINITY) {
@@ -41,8 +41,14 @@ export class Model {
     this.memory = memory
   }
 
-  /** Bytes of all tables. */
+  /** Bytes in the account of a table: what all tables take, but for the alignment of the root that it began with. */
   get tableBytes(): number {
+    const root = this.c.chain[this.top]!
+    return this.#taken - (this.top === this.c.top ? tableAlign(root) - root.tableBytes : 0)
+  }
+
+  /** Bytes of memory that all tables take. */
+  get #taken(): number {
     return this.tables.reduce((sum, slots, depth) => sum + slots.size * this.#bytes(depth + 1), this.#bytes(this.top))
   }
 
@@ -111,7 +117,7 @@ export class Model {
       for (let d = leaf.size.depth; d < size.depth; d++) tables[d]!.add(this.#above(d, slot, size.depth))
     }
     const bytes = tables.reduce((sum, slots, depth) => sum + slots.size * this.#bytes(depth + 1), 0)
-    if (this.tableBytes + bytes > this.memory) return { changed: false, stop: 'ENOMEM' }
+    if (this.#taken + bytes > this.memory) return { changed: false, stop: 'ENOMEM' }
     this.#remove(leaf)
     for (const [depth, slots] of tables.entries()) for (const slot of slots) this.tables[depth]!.add(slot)
     for (const part of parts) this.#put(part)
@@ -202,7 +208,8 @@ export class Model {
   }
 
   #bytes(depth: number): number {
-    return this.c.chain[depth]?.tableBytes ?? 0
+    const node = this.c.chain[depth]
+    return node === undefined ? 0 : tableAlign(node)
   }
 
   #slot(depth: number, offset: bigint): number {
@@ -238,7 +245,7 @@ export class Model {
   }
 
   #fits(depth: number): boolean {
-    return this.tableBytes + this.#bytes(depth) <= this.memory
+    return this.#taken + this.#bytes(depth) <= this.memory
   }
 
   /** Whether the root must grow to hold the slot. */

@@ -46,7 +46,6 @@ export class Session {
 
   constructor(c: Case, options: SessionOptions = {}, adopted: Adopted | undefined = undefined) {
     const { sync, memory, shared, pool, ...more } = options
-    const rootBytes = tableAlign(c.chain[c.top]!)
     const onWarn = (warning: IoPgtableError): void => void this.warnings.push(warning)
     this.c = c
     if (adopted !== undefined) {
@@ -65,7 +64,7 @@ export class Session {
       allocator: this.pool,
       onWarn,
     })
-    this.model = new Model(c, memory === undefined ? undefined : memory - rootBytes + c.chain[c.top]!.tableBytes)
+    this.model = new Model(c, memory)
   }
 
   /** Makes one call on both sides. @throws {@link Fault} where they differ */

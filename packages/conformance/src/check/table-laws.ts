@@ -215,8 +215,8 @@ export const memory: Law = {
 /** Limits of memory from the root alone to everything that the mapping needs, so that each allocation fails once. */
 function ceilings(c: Case, size: Size): number[] {
   const root = tableAlign(c.chain[c.top]!)
-  const tables = c.chain.slice(1, size.depth + 1).map((node) => node.tableBytes)
-  const extra = [...tables, size.node.tableBytes, size.node.tableBytes]
+  const tables = c.chain.slice(1, size.depth + 1).map(tableAlign)
+  const extra = [...tables, tableAlign(size.node), tableAlign(size.node)]
   return [0, ...extra].map((_, i) => root + extra.slice(0, i).reduce((sum, bytes) => sum + bytes, 0))
 }
 

@@ -64,7 +64,7 @@ function covers({ t, range }: Trim, first: bigint, last: bigint): boolean {
 /** Takes one table out as the flush order wants it. Returns the bytes of it and of those below. */
 function take({ t, gather }: Trim, node: HotNode, at: number, iova: bigint): number {
   let bytes = 0
-  if (node.child !== undefined) t.forEachTable(node.child, t.tableOf(node, at), (_, { node: { tableBytes } }) => void (bytes += tableBytes))
+  if (node.child !== undefined) t.forEachTable(node.child, t.tableOf(node, at), (_, { tableBytes }) => void (bytes += tableBytes))
   if (t.compiled.policy.flushOrder === 'range') detachAt(t, node, at, iova, rangeGather(t, gather))
   else removeTable(t, node, at, iova, gather)
   return bytes

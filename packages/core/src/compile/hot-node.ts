@@ -1,6 +1,7 @@
 /** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
-import { deposit, type Match, ones } from '../format/bits.ts'
+import { bitsOf, deposit, type Match, ones } from '../format/bits.ts'
 import { type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type Policy, type TableKind } from '../format/format.ts'
+import { distinct, excludes } from './distinct.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
 import { LeafPlan } from './leaf-plan.ts'
 
@@ -36,8 +37,9 @@ export class HotNode {
   readonly tablePieces: LanePieces
   readonly parent: HotNode | undefined
   readonly child: HotNode | undefined
-  /** Bytes of a table, and bytes that one entry translates. */
+  /** Bytes that a table takes: blocks are aligned to their size, so that one whose alignment is more takes more than its entries need. */
   readonly tableBytes: number
+  /** Bytes that one entry translates. */
   readonly slotBytes: number
   /** Sizes that this node translates, those that we write. */
   readonly leaves: LeafPlan[]
@@ -56,7 +58,7 @@ export class HotNode {
   ) {
     this.node = node
     this.parent = parent
-    this.tableBytes = node.tableBytes | 0
+    this.tableBytes = Math.max(node.tableBytes, node.align ?? 0) | 0
     this.slotBytes = 2 ** node.shift
     // `| 0`: a number that was computed as a double (Math.log2, **) would make the field one, for all formats.
     this.shift = node.shift | 0
@@ -77,7 +79,7 @@ export class HotNode {
     this.tableLo = laneLo(this.tableBits)
     this.tableHi = laneHi(this.tableBits)
     this.tablePieces = lanePieces(this.tableKind?.address ?? [])
-    const table = this.tableKind && ownTableMatch(this.tableKind)
+    const table = this.tableKind && ownTableMatch(node, this.tableKind, this.tableBits)
     this.tableMask = table === undefined ? 0 : laneLo(table.mask)
     this.tableValue = table === undefined ? -1 : laneLo(table.value)
     const low = lowAddress(this.tableKind?.address ?? [])
@@ -119,15 +121,28 @@ function emptyMatch(node: LevelNode): Match {
   if (empty.mask > ones(31)) throw new Error(`node ${node.id}: an empty entry must be told by its low 32 bits`)
   if ((node.empty & empty.mask) !== empty.value) throw new Error(`node ${node.id}: its empty value is not of its empty kind`)
   for (const { name, match } of node.kinds.slice(0, at))
-    if ((match.mask & empty.mask & (match.value ^ empty.value)) === 0n)
-      throw new Error(`node ${node.id}: the match of its empty kind must exclude ${name}, which comes before it`)
+    if (!excludes(match, empty)) throw new Error(`node ${node.id}: the match of its empty kind must exclude ${name}, which comes before it`)
   return empty
 }
 
-/** The tables that we write match this; it is at least as strict as the kind's own match. */
-function ownTableMatch(kind: TableKind): Match {
+/**
+ * The tables that we write match this, and nothing of an earlier kind does but what is empty, which is asked for first. `bits`: what we write
+ * beside the address.
+ */
+function ownTableMatch(node: LevelNode, kind: TableKind, bits: bigint): Match {
   if (kind.match.mask > ones(31)) throw new Error(`kind ${kind.name}: a table must be told by its low 32 bits`)
-  return { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
+  const earlier = node.kinds.slice(0, node.kinds.indexOf(kind)).filter(({ type }) => type !== 'empty')
+  const own = { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
+  const told = distinct(
+    own,
+    earlier.map(({ match }) => match),
+    { mask: ones(31) & ~bitsOf(kind.address), value: bits },
+  )
+  if (told !== undefined) return told
+  const names = earlier.filter(({ match }) => !excludes(own, match)).map(({ name }) => name)
+  throw new Error(
+    `node ${node.id}: the low 32 bits of a ${kind.name} that is written must exclude ${names.join(', ')}, earlier in its kinds`,
+  )
 }
 
 /** A descriptor's address bits for `paddr`: cold, for tables. */

@@ -11,6 +11,7 @@ import {
 } from '../format/format.ts'
 import { PROT_LIMIT, type Prot } from '../format/prot.ts'
 import { slotBytes } from '../read/decode.ts'
+import { distinct, excludes } from './distinct.ts'
 import type { HotNode } from './hot-node.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-pieces.ts'
 import { type Moves, movesOf } from './moves.ts'
@@ -134,17 +135,9 @@ function surely(node: LevelNode, kind: LeafKind, size: LeafSize): (Match & { che
   const or = size.match ?? ALWAYS
   const set = kind.set & ones(31)
   const own = { mask: kind.match.mask | set | or.mask, value: kind.match.value | set | or.value }
-  const apart = (other: Match): boolean => (other.mask & own.mask & (other.value ^ own.value)) !== 0n
-  let checkEmpty = false
-  for (const other of node.kinds) {
-    if (other === kind) break
-    if (apart(other.match)) continue
-    if (other.type !== 'empty') return undefined
-    checkEmpty = true
-  }
-  for (const other of kind.sizes) {
-    if (other === size) break
-    if (other.encode !== false && (other.match === undefined || !apart(other.match))) return undefined
-  }
-  return { ...own, checkEmpty }
+  const kinds = node.kinds.slice(0, node.kinds.indexOf(kind))
+  const sizes = kind.sizes.slice(0, kind.sizes.indexOf(size)).filter(({ encode }) => encode !== false)
+  const earlier = [...kinds.filter(({ type }) => type !== 'empty'), ...sizes].map(({ match }) => match ?? ALWAYS)
+  const told = distinct(own, earlier, ALWAYS)
+  return told && { ...told, checkEmpty: kinds.some(({ type, match }) => type === 'empty' && !excludes(match, told)) }
 }

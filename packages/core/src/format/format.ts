@@ -41,7 +41,10 @@ export interface LeafSize {
 
 interface KindBase {
   readonly name: string
-  /** When a descriptor is of this kind: the first kind of a node that matches wins. Together they must match everything. */
+  /**
+   * When a descriptor is of this kind: the first kind of a node that matches wins. Together they must match everything. A table that is
+   * written must be told from the kinds before it by its low 32 bits beside the address.
+   */
   readonly match: Match
   /** The kind's fields, without the address. */
   readonly fields: readonly Field[]
@@ -95,7 +98,7 @@ export interface LevelNode {
   readonly entryBytes: 4 | 8
   /** Bytes of a table, a power of two from 64 on; a root may be larger than its entries need. */
   readonly tableBytes: number
-  /** Alignment of a table in bytes where it is more than its size. */
+  /** Alignment of a table in bytes where it is more than its size: each table, of any level, then takes so many bytes of memory. */
   readonly align?: number
   /** The raw value of an empty entry. */
   readonly empty: bigint

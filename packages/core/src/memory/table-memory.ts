@@ -143,7 +143,7 @@ export class TableMemory {
     const at = ptr >>> 2
     try {
       if ((node.emptyLo | node.emptyHi) !== 0) this.clear(node, at, (node.indexMask + 1) | 0)
-      else if (this.pool.sync !== undefined) this.synced(at, node.tableBytes / 4)
+      else if (this.pool.sync !== undefined) this.synced(at, node.node.tableBytes / 4)
     } catch (error) {
       this.discard(node, ptr)
       throw error
@@ -216,10 +216,9 @@ export class TableMemory {
 
 /** Allocates the root table, filled with empty entries and synced, and enters it into the state. @throws `ENOMEM` */
 export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, owner: number): PtPtr {
-  const { node, emptyLo, emptyHi, entryLg } = compiled.root
+  const { node, tableBytes, emptyLo, emptyHi, entryLg } = compiled.root
   const below = compiled.geometry.tablesBelow
-  const bytes = rootAlloc(compiled.root)
-  const root = pool.alloc(bytes, { owner, ...(below !== undefined && { below }) })
+  const root = pool.alloc(tableBytes, { owner, ...(below !== undefined && { below }) })
   if (node.empty !== 0n) {
     if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
     else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
@@ -231,11 +230,11 @@ export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, ow
     throw error
   }
   state[STATE_ROOT] = (root >>> 2) | compiled.chain.indexOf(compiled.root)
-  state[STATE_UNITS] = node.tableBytes / UNIT
+  state[STATE_UNITS] = (tableBytes - rootSpare(compiled.root)) / UNIT
   return root
 }
 
-/** What a root is asked from the allocator with: blocks are aligned to their size. */
-export function rootAlloc(node: HotNode): number {
-  return Math.max(node.node.tableBytes, node.node.align ?? 0)
+/** What the block of a root has beside the table for its alignment: as kernels do, a table does not count that of its own root. */
+export function rootSpare({ tableBytes, node }: HotNode): number {
+  return tableBytes - node.tableBytes
 }

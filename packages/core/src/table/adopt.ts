@@ -6,7 +6,7 @@ import { hex, IoPgtableError } from '../errors.ts'
 import type { AnyFmt, ConfigOf, FormatConfig, HardwareOf } from '../format/format.ts'
 import { AdoptedMemory, type AdoptMemory } from '../memory/adopted-memory.ts'
 import { freshState } from '../memory/share.ts'
-import { rootAlloc, STATE_ROOT, STATE_UNITS, STATE_WORDS, UNIT } from '../memory/table-memory.ts'
+import { rootSpare, STATE_ROOT, STATE_UNITS, STATE_WORDS, UNIT } from '../memory/table-memory.ts'
 import { decode } from '../read/decode.ts'
 import { RANGE_LOCK_WORDS } from '../request/range-lock.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
@@ -25,7 +25,10 @@ export interface AdoptOptions<F> extends Omit<TableOptions, 'debug'> {
   readonly root?: string
   /** Instead of registers: the physical address of each root table; the configuration must then be whole. */
   readonly roots?: readonly bigint[]
-  /** A table that was there left the tree, and was flushed: its memory is its owner's again. `free` leaves them, and does not call it. */
+  /**
+   * A table that was there left the tree, and was flushed: its memory is its owner's again, as many bytes as a table of its level takes.
+   * `free` leaves them, and does not call it.
+   */
   readonly onForeign?: (paddr: bigint, bytes: number) => void
 }
 
@@ -121,12 +124,12 @@ class Survey {
     }
     this.#seen.add(ptr)
     const { tableBytes } = node.node
-    const isRoot = node === this.#t.root
-    if (this.#live.get(ptr) === (isRoot ? rootAlloc(node) : tableBytes)) this.#ownBytes += tableBytes
+    const spare = node === this.#t.root ? rootSpare(node) : 0
+    if (this.#live.get(ptr) === node.tableBytes) this.#ownBytes += node.tableBytes - spare
     else if (this.#mayBeHandedOut(ptr, tableBytes)) {
       const text = `the table at ${hex(paddr)} lies in memory that the allocator may hand out: keep them apart, or allocate what holds it`
       throw new IoPgtableError('EINVAL', 'adopt', text, { value: paddr })
-    } else this.#region.foreign.set(ptr, tableBytes)
+    } else this.#region.foreign.set(ptr, node.tableBytes)
   }
 
   #mayBeHandedOut(ptr: number, bytes: number): boolean {

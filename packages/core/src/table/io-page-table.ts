@@ -522,7 +522,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return this.#root as RootView
   }
 
-  /** Bytes of table memory; tables that wait in a gather count until its sync. */
+  /**
+   * Bytes of table memory, alignment of all tables but the first root included; tables that wait in a gather count until its sync.
+   */
   get tableBytes(): number {
     return this.#tree.tableBytes
   }

@@ -4,7 +4,7 @@ import type { PtPtr } from '@io-pgtable/pt-allocator'
 import type { HotNode } from '../compile/hot-node.ts'
 import { lanes, splitOne } from '../hot/lanes.ts'
 import { AdoptedMemory } from '../memory/adopted-memory.ts'
-import { rootAlloc } from '../memory/table-memory.ts'
+import { rootSpare } from '../memory/table-memory.ts'
 import { inputRanges } from '../read/walk.ts'
 import { IotlbGather } from '../tlb/gather.ts'
 import type { Tree } from './tree.ts'
@@ -140,12 +140,12 @@ export function unlinkOwn(t: Tree): void {
   t.pool.bumpGeneration()
 }
 
-/** Frees everything; the state is dead by then. A root may have taken more memory than its table has bytes. */
+/** Frees everything; the state is dead by then. */
 export function freeTree(t: Tree): void {
   for (const list of t.stranded.splice(0)) t.freed(list)
   if (t.pool instanceof AdoptedMemory && t.pool.foreign.has(t.rootWord * 4)) return
   const tables = t.newFreeList()
   t.listTables(t.root, t.rootWord, tables)
   t.freed(tables)
-  t.account(rootAlloc(t.compiled.root) - t.compiled.root.node.tableBytes)
+  if (t.root === t.compiled.root) t.account(rootSpare(t.root))
 }

@@ -5,7 +5,7 @@ import { type HotNode, tableRaw } from '../compile/hot-node.ts'
 import { encodeLane } from '../compile/lane-pieces.ts'
 import { advanceHi, advanceLo } from '../hot/lanes.ts'
 import type { TableList, TablePool } from '../memory/adopted-memory.ts'
-import { ROOT_NODE_MASK, STATE_ROOT, TableMemory } from '../memory/table-memory.ts'
+import { ROOT_NODE_MASK, rootSpare, STATE_ROOT, TableMemory } from '../memory/table-memory.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo, newStamp, TAG_SPARE_BITS } from '../memory/walk-cache.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
 
@@ -247,6 +247,7 @@ function grow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
     syncedOr(t, parent, made, at)
     const packed = t.rootWord | depth
     if (Atomics.compareExchange(t.state, STATE_ROOT, packed, at | (depth - 1)) !== packed) t.discard(parent, made)
+    else if (t.root === t.compiled.root) t.account(rootSpare(t.root))
     t.refresh()
   }
   return true
