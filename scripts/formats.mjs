@@ -23,6 +23,17 @@ export async function formatRows(packages) {
   })
 }
 
+/** What a format's README says of its verification. @param {Package} format @returns {Promise<string>} */
+export async function verifiedBy({ folder, manifest }) {
+  const [module = {}] = await importSources([`${folder}/src/index.ts`])
+  const configurations = Object.values(module)
+    .filter(isFormat)
+    .flatMap(({ configs }) => [...configs]).length
+  const kit = `the laws of the [conformance kit](../../conformance#the-laws) in ${configurations} configurations`
+  const more = verified(folder, manifest.ioPgtable?.verified)
+  return `By ${kit}; ${more}. The counts are in [VERIFICATION.md](../../../docs/VERIFICATION.md).`
+}
+
 /** The module of the command that imports every format, from source. @param {Package[]} packages @returns {Promise<string>} */
 export async function formatsModule(packages) {
   const modules = await importSources(packages.map(({ folder }) => `${folder}/src/index.ts`))

@@ -1,13 +1,14 @@
 // Rewrites what is generated in the texts: in the README the tables of packages and formats, from the package.json files and the formats'
 // declarations; in docs/ the listings of files: of the template that `npm run new-format` copies, and of the demo's flush policies.
-// And the command's list of formats, apps/cli/src/formats.ts.
+// In a format's README, by what it is verified. And the command's list of formats, apps/cli/src/formats.ts.
 // With --check it changes nothing and fails when something is out of date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { COLUMNS, formatRows, formatsModule } from './formats.mjs'
+import { COLUMNS, formatRows, formatsModule, verifiedBy } from './formats.mjs'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const BEGIN = '<!-- packages:begin -->'
 const END = '<!-- packages:end -->'
+const VERIFIED = /<!-- verified:begin -->.*<!-- verified:end -->/s
 /** What the table of formats means. */
 const NOTE = `Levels, sizes and bits are those of the configurations that a format declares for its tests; address bits are the most, input → output.
 All formats pass the conformance kit in each of these. Vector files were recorded from Linux; a dump is memory that a real kernel left, whose
@@ -49,19 +50,29 @@ async function withTables(text) {
   return text.slice(0, begin) + (await block()) + text.slice(end + END.length)
 }
 
+/** The README of a format: by what it is verified. @param {import('./workspace.mjs').Package} format */
+function withVerified(format) {
+  return async (/** @type {string} */ text) => {
+    const [before, after] = text.split(VERIFIED)
+    if (before === undefined || after === undefined) throw new Error(`${format.folder}/README.md has no block ${VERIFIED}`)
+    return `${before}<!-- verified:begin -->\n${await verifiedBy(format)}\n<!-- verified:end -->${after}`
+  }
+}
+
 /** @param {string} text */
 function withListings(text) {
   return text.replace(LISTING, (_, opening, file) => opening + readFileSync(ROOT + file, 'utf8'))
 }
 
-const formatsOfCommand = () => formatsModule(packagesIn('packages').filter(({ manifest }) => !manifest.private && manifest.ioPgtable))
+const formats = packagesIn('packages').filter(({ manifest }) => !manifest.private && manifest.ioPgtable)
 
 const check = process.argv.includes('--check')
 const UPDATES = {
   'README.md': withTables,
   'docs/adding-a-format.md': withListings,
   'docs/flush-policies.md': withListings,
-  'apps/cli/src/formats.ts': formatsOfCommand,
+  'apps/cli/src/formats.ts': () => formatsModule(formats),
+  ...Object.fromEntries(formats.map((format) => [`${format.folder}/README.md`, withVerified(format)])),
 }
 for (const [file, update] of Object.entries(UPDATES)) {
   const before = existsSync(ROOT + file) ? readFileSync(ROOT + file, 'utf8') : ''
