@@ -36,6 +36,35 @@ export {
   when,
 } from './format/format.ts'
 export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
+export {
+  ACCESS_KINDS,
+  type AccessFault,
+  type AccessKind,
+  type AccessState,
+  type ArchFault,
+  type Assuming,
+  assumedOf,
+  FAULT_TYPES,
+  type FaultType,
+  forAll,
+  type HardwareUpdate,
+  MEANING_BITS,
+  type Meaning,
+  type MemoryType,
+  meaning,
+  neededRight,
+  PARTIES,
+  type Parties,
+  protOfMemory,
+  protOfRights,
+  Right,
+  type Rights,
+  rightsByParty,
+  type Traps,
+  trapAll,
+  type Updates,
+  type WalkFault,
+} from './format/rights.ts'
 export * from './format/sizes.ts'
 export type * from './format/vector-binding.ts'
 export type { AdoptMemory, TableList } from './memory/adopted-memory.ts'
@@ -54,6 +83,14 @@ export {
   meaningOf,
   slotBytes,
 } from './read/decode.ts'
+export { CompiledMeaning, fieldWidth } from './read/meaning.ts'
+export {
+  type Access,
+  AccessRules,
+  type AddressVerdict,
+  faultingBits,
+  type PathVerdict,
+} from './read/rights.ts'
 export { diffSnapshots, type Snapshot, type SnapshotChange, type SnapshotRun, snapshotText, type Translated } from './read/snapshot.ts'
 export {
   descriptorAt,

@@ -123,13 +123,13 @@ test('protections by name and back', () => {
 })
 
 test('fields and numbers in words', () => {
-  expect(field('AP', 7, 6, 'permissions', { section: 'D8', values: { 1: 'one' }, reserved: true })).toEqual({
+  expect(field('AP', 7, 6, 'permissions', { section: 'D8', values: { 1: 'one' }, reserved: 'zero' })).toEqual({
     name: 'AP',
     pieces: [[7, 6, 0]],
     doc: 'permissions',
     section: 'D8',
     values: { 1: 'one' },
-    reserved: true,
+    reserved: 'zero',
   })
   expect(splitField('x', [[1, 0, 1]], 'y')).toEqual({ name: 'x', pieces: [[1, 0, 1]], doc: 'y' })
   expect([hex(255), hex(-255n), hex(2n ** 64n - 1n), hex(1.5)]).toEqual(['0xff', '-0xff', '0xffffffffffffffff', '1.5'])

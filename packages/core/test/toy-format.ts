@@ -26,10 +26,15 @@ import {
   type Kind,
   type LeafSize,
   type LevelNode,
+  type Meaning,
+  type MemoryType,
+  meaning,
   type Piece,
   type Policy,
   Prot,
   pageSizes,
+  Right,
+  type Rights,
   type Window,
   when,
 } from '@io-pgtable/core'
@@ -103,10 +108,19 @@ const LEAF_FIELDS: readonly Field[] = [
   field('C', 4, 4, 'cached'),
   field('X', 5, 5, 'not executable'),
   field('M', 6, 6, 'device memory', { values: { 0: 'memory', 1: 'device' } }),
-  field('RES0', 7, 7, 'reserved', { reserved: true }),
+  field('RES0', 7, 7, 'reserved', { reserved: 'zero' }),
   field('S', 9, 8, 'size', { values: { 0: 'one entry', 1: 'large', 2: 'contiguous' } }),
   field('D', 10, 10, 'written to by the device'),
 ]
+/** One party: both halves are equal. */
+const GRANTS: Meaning<Rights, { readonly readOnly: boolean }> = meaning(
+  ['R', 'W', 'X'],
+  ({ R, W, X }, { readOnly }) => (R ? Right.READ : 0) | (W && !readOnly ? Right.WRITE : 0) | (X ? 0 : Right.EXECUTE),
+)
+const LIMITS: Meaning<Rights> = meaning(['RO'], ({ RO }) => (RO ? Right.ALL & ~Right.WRITE : Right.ALL))
+const MEMORY: Meaning<MemoryType> = meaning(['C', 'M'], ({ C, M }) =>
+  M ? { name: 'device', caching: 'device' } : C ? { name: 'cached', caching: 'cached' } : { name: 'uncached', caching: 'uncached' },
+)
 const SOFTWARE = field('Software', 63, 60, 'for software')
 const D = 1n << 10n
 const S = 3n << 8n
@@ -148,6 +162,7 @@ export function toy(changes: Partial<Shape> = {}): Toy {
     encodeTable: (_config, node) => (shape.skips ? BigInt(node.level + 1) << 4n : 0n),
     prot: (raw, _kind, { readOnly }) => Number((raw >> 2n) & 31n) & (readOnly ? ~Prot.WRITE : -1),
     context: () => ({ readOnly: false }),
+    parties: () => ['all'],
     regs: (_config, bases, top) => ({ bases, top }),
     rootsFromRegs: ({ base }) => [
       { name: 'base', params: most, roots: [base], first: 0n, last: (1n << BigInt(most.ias)) - 1n, context: { readOnly: false } },
@@ -211,6 +226,8 @@ function kindsAt(shape: Shape, level: number, shift: number): readonly Kind[] {
     address: addressOf(shape, Math.max(shift, 12)),
     sizes,
     fields,
+    grants: GRANTS,
+    memory: MEMORY,
   }
   if (level === levels) return [empty, leaf, { type: 'invalid', name: 'invalid', match: ALWAYS, fields: [] }]
   return [empty, leaf, tableKind(shape, level, V)]
@@ -226,6 +243,7 @@ function tableKind(shape: Shape, level: number, V: bigint): Kind {
     set: 2n | V,
     address: addressOf(shape, Math.log2(Math.max(64, entryBytes * 2 ** indexBits))),
     child: skips ? { field: 'NL', nodes } : `L${level + 1}`,
+    limits: LIMITS,
     fields: [field('RO', 2, 2, 'everything below is read-only'), ...(skips ? [field('NL', 6, 4, 'level of the table')] : [])],
   }
 }

@@ -69,7 +69,7 @@ const TABLE: Kind = {
   set: P,
   address: [[31, 10, 10]],
   child: 'L2',
-  fields: [field('Reserved', 9, 2, 'must be zero', { section: '1.1', reserved: true })],
+  fields: [field('Reserved', 9, 2, 'must be zero', { section: '1.1', reserved: 'zero' })],
 }
 const SECTION: Kind = {
   type: 'leaf',
@@ -78,7 +78,7 @@ const SECTION: Kind = {
   set: P | S,
   address: [[31, 20, 20]],
   sizes: [{ pgsize: SZ_1M, slots: 1 }],
-  fields: [...ATTRIBUTES, field('Reserved', 19, 5, 'must be zero', { section: '1.1', reserved: true })],
+  fields: [...ATTRIBUTES, field('Reserved', 19, 5, 'must be zero', { section: '1.1', reserved: 'zero' })],
 }
 const PAGE: Kind = {
   type: 'leaf',
@@ -87,7 +87,7 @@ const PAGE: Kind = {
   set: P,
   address: [[31, 12, 12]],
   sizes: [{ pgsize: SZ_4K, slots: 1 }],
-  fields: [...ATTRIBUTES, field('Reserved', 11, 5, 'must be zero', { section: '1.1', reserved: true })],
+  fields: [...ATTRIBUTES, field('Reserved', 11, 5, 'must be zero', { section: '1.1', reserved: 'zero' })],
 }
 const NO_PAGE: Kind = { type: 'invalid', name: 'reserved', match: ALWAYS, fields: [] }
 

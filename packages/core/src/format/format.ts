@@ -4,6 +4,7 @@
  */
 import type { Match, Piece } from './bits.ts'
 import type { Prot } from './prot.ts'
+import type { AccessFault, AccessState, ArchFault, FaultType, Meaning, MemoryType, Parties, Rights, Traps, Updates } from './rights.ts'
 
 /** Names a node of a geometry; unique in it. */
 export type NodeId = string
@@ -19,8 +20,13 @@ export interface Field {
   readonly section?: string
   /** Meanings of its values. */
   readonly values?: Readonly<Record<number, string>>
-  /** Reserved: hardware wants these bits to be zero (RES0). */
-  readonly reserved?: boolean
+  /**
+   * Reserved, and what a set bit does: `ignored`, hardware does not look at it; `zero`, it wants zero and the manual does not promise what
+   * happens otherwise; `faults`, a walk that meets it ends.
+   */
+  readonly reserved?: 'ignored' | 'zero' | 'faults'
+  /** Values that the manual reserves. Where an access to them faults, the kind's `traps` say it. */
+  readonly reservedValues?: readonly number[]
 }
 
 /** A size that a leaf kind can translate. */
@@ -61,6 +67,10 @@ export interface TableKind extends KindBase {
   readonly child: NodeId | { readonly field: string; readonly nodes: Readonly<Record<number, NodeId>> }
   /** False: only decoded. The engine writes the first table kind that it may. */
   readonly encode?: boolean
+  /** What is left of the rights of everything below. A table takes away only what it knows. Left out: all. */
+  readonly limits?: Meaning<Rights>
+  /** What hardware writes into it when it is walked. */
+  updates?(context: unknown): Updates
 }
 
 /** A descriptor that translates. At an upper level the manuals call it a block or a section. */
@@ -72,6 +82,14 @@ export interface LeafKind extends KindBase {
   readonly address: readonly Piece[]
   /** The first that matches wins. Together they must match everything of the kind. */
   readonly sizes: readonly LeafSize[]
+  /** What it lets whom do, before limits and regime. Left out: everything. */
+  readonly grants?: Meaning<Rights>
+  /** Accesses that fault though it translates: access flags, dirty bits that software keeps, domains. */
+  readonly traps?: Meaning<Traps | undefined>
+  /** The memory type. Left out: the tables do not tell. */
+  readonly memory?: Meaning<MemoryType>
+  /** What hardware writes into it when it is used. */
+  updates?(context: unknown): Updates
 }
 
 /**
@@ -80,6 +98,8 @@ export interface LeafKind extends KindBase {
  */
 export interface VoidKind extends KindBase {
   readonly type: 'empty' | 'invalid'
+  /** How a walk that meets it ends. Default `translation`. */
+  readonly fault?: FaultType
 }
 
 export type Kind = TableKind | LeafKind | VoidKind
@@ -126,6 +146,8 @@ export interface Geometry {
   readonly tablesBelow?: bigint
   /** Bits below 2^oas of output addresses that no leaf has a place for: mapping an address with one of them is `EINVAL`. Default none. */
   readonly missingOutputBits?: bigint
+  /** How a walk ends that meets an address, of a table or of the output, beyond `oas` bits. Default `address-size`. */
+  readonly beyond?: FaultType
 }
 
 /** What frameworks and hardware do differently, as data. */
@@ -219,6 +241,14 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   prot(raw: bigint, kind: LeafKind, context: D): Prot
   /** The decode context of tables that `config` makes. */
   context(config: Agreed<C>): D
+  /** Who accesses. Default: user and privileged. One party: both halves of all rights are equal. */
+  parties?(context: D): Parties
+  /** What configuration registers make of a path's rights; with `state`, what those and the state of the moment leave of them. */
+  regime?(context: D, state?: AccessState): (path: Rights) => Rights
+  /** Top bits of an input address that are not translated (TBI): the highest bit below them stands for them. Default 0. */
+  tagBits?(context: D): number
+  /** How hardware reports a fault. Left out: not known. */
+  fault?(fault: AccessFault, context: D): ArchFault
   /** What the device's registers get, for root tables of the node `top` at these physical addresses. */
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
   /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
@@ -255,7 +285,7 @@ export function field(
   hi: number,
   lo: number,
   doc: string,
-  more: Partial<Pick<Field, 'section' | 'values' | 'reserved'>> = {},
+  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
 ): Field {
   return { name, pieces: [[hi, lo, 0]], doc, ...more }
 }
@@ -265,7 +295,7 @@ export function splitField(
   name: string,
   pieces: readonly Piece[],
   doc: string,
-  more: Partial<Pick<Field, 'section' | 'values'>> = {},
+  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
 ): Field {
   return { name, pieces, doc, ...more }
 }

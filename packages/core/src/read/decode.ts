@@ -120,7 +120,7 @@ function reservedMask(kind: TableKind | LeafKind): bigint {
   let known = kind.match.mask | kind.set | bitsOf(kind.address)
   let reserved = 0n
   for (const field of kind.fields) {
-    if (field.reserved) reserved |= bitsOf(field.pieces)
+    if (field.reserved !== undefined) reserved |= bitsOf(field.pieces)
     else known |= bitsOf(field.pieces)
   }
   return ones(63) & (reserved | ~known)

@@ -78,7 +78,7 @@ const MAX_LEVEL = 6
 const SECTION = { section: '2.2.3' }
 const DTE = { mode: [[11, 9, 0]], root: [[51, 12, 12]] } as const
 
-const RESERVED = { section: '2.2.3', reserved: true }
+const RESERVED = { section: '2.2.3', reserved: 'faults' } as const
 const ACCESS = [
   field('IR', 61, 61, 'reads are allowed, where every entry on the way and the device table entry allow them', SECTION),
   field('IW', 62, 62, 'writes are allowed, in the same way', SECTION),

@@ -136,7 +136,7 @@ function leaf(shape: LpaeShape, level: number, type: bigint, entries: number, de
     set: type | descriptors.leafSet,
     address,
     sizes: leafSizes(2 ** shift, slots),
-    fields: without(fields, address).map((f) => (f.name === 'Contiguous' && slots === undefined ? { ...f, reserved: true } : f)),
+    fields: without(fields, address).map((f) => (f.name === 'Contiguous' && slots === undefined ? { ...f, reserved: 'zero' } : f)),
   }
 }
 

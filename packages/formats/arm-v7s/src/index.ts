@@ -58,7 +58,7 @@ const DESCRIPTORS = { section: 'B3.5.1' }
 const MEMORY = { section: 'B3.8' }
 const ACCESS = { section: 'B3.7.1' }
 const EXECUTE = { section: 'B3.7.2' }
-const SBZ = { section: 'B3.5.1', reserved: true }
+const SBZ = { section: 'B3.5.1', reserved: 'zero' } as const
 
 /** The fields that all leaves have, at the places where a kind has them. */
 function leafFields(at: { nG: number; S: number; AP2: number; TEX: number; AP: number; XN: number }): Field[] {
@@ -86,7 +86,7 @@ const BLOCK_FIELDS: readonly Field[] = [
 const TABLE_FIELDS: readonly Field[] = [
   IMPLEMENTATION_DEFINED,
   DOMAIN,
-  field('SBZ', 4, 4, 'should be zero', SBZ),
+  field('SBZ', 4, 4, 'should be zero; no walker looks at it, and stock kernels set it', { ...SBZ, reserved: 'ignored' }),
   field('NS', 3, 3, 'what the table maps is Non-secure', { section: 'B3.5.3' }),
   field('PXN', 2, 2, 'privileged execute never, for all that the table maps', EXECUTE),
 ]

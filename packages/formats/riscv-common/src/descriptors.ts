@@ -7,6 +7,7 @@
 import {
   ALWAYS,
   bitsOf,
+  type FaultType,
   type Field,
   field,
   type Kind,
@@ -20,6 +21,7 @@ import {
   when,
 } from '@io-pgtable/core'
 import { A, N, NAPOT_64K, NAPOT_MASK, R, U, V, W, X } from './bits.ts'
+import { RISCV_G_GRANTS, RISCV_GRANTS, RISCV_MEMORY, RISCV_SHADOW_GRANTS, riscvTraps, riscvUpdates } from './rights.ts'
 
 /** What an implementation may have beyond the base: each gives a meaning to bits that are reserved without it. */
 export type RiscvExtension = 'Svnapot' | 'Svpbmt' | 'Svrsw60t59b' | 'Zicfiss'
@@ -76,16 +78,16 @@ function kindsAt(scheme: RiscvScheme, level: number): readonly Kind[] {
   return [
     { type: 'empty', name: 'not valid', match: when(V, 0n), fields: [] },
     ...shadow,
-    invalid('writable, not readable', when(R | W, W)),
+    invalid('writable, not readable', when(R | W, W), 'reserved'),
     level === 0 ? invalid('pointer at level 0', when(PERMISSIONS, 0n)) : pointer(scheme, level),
     // Every access counts as one of user mode there, so that nothing may use the page.
-    ...(scheme.gStage ? [invalid('not a user page', when(U, 0n))] : []),
+    ...(scheme.gStage ? [invalid('not a user page', when(U, 0n), 'permission')] : []),
     ...leavesAt(scheme, level),
   ]
 }
 
-function invalid(name: string, match: Match): Kind {
-  return { type: 'invalid', name, match, fields: [] }
+function invalid(name: string, match: Match, fault: FaultType = 'translation'): Kind {
+  return { type: 'invalid', name, match, fields: [], fault }
 }
 
 function pointer(scheme: RiscvScheme, level: number): TableKind {
@@ -108,20 +110,36 @@ function leavesAt(scheme: RiscvScheme, level: number, prefix = '', special: Matc
   const set = encode ? V | R | A | (scheme.gStage ? U : 0n) : V
   const leaf = (name: string, match: Match, sizes: LeafKind['sizes'], low: number): LeafKind => {
     const fields = leafFields(scheme).filter((f) => (bitsOf(f.pieces) & match.mask) === 0n)
-    return { type: 'leaf', name: prefix + name, match, set, address: [[ppnTop(scheme), low, low + 2]], sizes, fields }
+    const address = [[ppnTop(scheme), low, low + 2]] as const
+    return { type: 'leaf', name: prefix + name, match, set, address, sizes, fields, ...meanings(scheme, special !== undefined) }
   }
   if (level > 0) {
     const low = 10 + indexBitsOf(scheme) * level
     const aligned = both(base, when(ones(low - 1, 10) | (napot ? N : 0n), 0n))
     const name = LEAF_NAMES[level] ?? ''
-    const reserved = napot ? [invalid('reserved NAPOT', both(base, when(N, N)))] : []
-    return [leaf(name, aligned, [{ pgsize: 2 ** (low + 2), slots: 1, encode }], low), ...reserved, invalid(`misaligned ${name}`, base)]
+    const reserved = napot ? [invalid('reserved NAPOT', both(base, when(N, N)), 'reserved')] : []
+    return [
+      leaf(name, aligned, [{ pgsize: 2 ** (low + 2), slots: 1, encode }], low),
+      ...reserved,
+      invalid(`misaligned ${name}`, base, 'misaligned'),
+    ]
   }
   const pages = [{ pgsize: SZ_4K, slots: 1, encode }]
   if (!napot) return [leaf('page', base, pages, 10)]
   const range = leaf('64K NAPOT page', both(base, when(N | NAPOT_MASK, NAPOT_64K)), [{ pgsize: SZ_64K, slots: 16, encode }], 14)
   const page = leaf('page', both(base, when(N, 0n)), pages, 10)
-  return [{ ...range, set: set | NAPOT_64K }, page, invalid('reserved NAPOT', base)]
+  return [{ ...range, set: set | NAPOT_64K }, page, invalid('reserved NAPOT', base, 'reserved')]
+}
+
+function meanings(scheme: RiscvScheme, shadow: boolean): Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'updates'> {
+  const pbmt = has(scheme, 'Svpbmt') && scheme.entryBytes === 8
+  const writable = shadow ? [] : ['W']
+  return {
+    grants: scheme.gStage ? RISCV_G_GRANTS : shadow ? RISCV_SHADOW_GRANTS : RISCV_GRANTS,
+    traps: riscvTraps(writable, pbmt),
+    ...(pbmt && { memory: RISCV_MEMORY }),
+    updates: riscvUpdates,
+  }
 }
 
 function both(a: Match, b: Match): Match {
@@ -155,11 +173,11 @@ function leafFields64(scheme: RiscvScheme): readonly Field[] {
   return [
     ...reserved60(scheme),
     has(scheme, 'Svpbmt')
-      ? field('PBMT', 62, 61, 'page-based memory type', { section: 'Svpbmt', values: PBMT_VALUES })
-      : field('PBMT', 62, 61, 'reserved: no Svpbmt', { section: SV39, reserved: true }),
+      ? field('PBMT', 62, 61, 'page-based memory type', { section: 'Svpbmt', values: PBMT_VALUES, reservedValues: [3] })
+      : field('PBMT', 62, 61, 'reserved: no Svpbmt', { section: SV39, reserved: 'faults' }),
     has(scheme, 'Svnapot')
       ? field('N', 63, 63, 'one of a naturally aligned range of equal entries', { section: 'Svnapot' })
-      : field('N', 63, 63, 'reserved: no Svnapot', { section: SV39, reserved: true }),
+      : field('N', 63, 63, 'reserved: no Svnapot', { section: SV39, reserved: 'faults' }),
   ]
 }
 
@@ -173,10 +191,10 @@ const PBMT_VALUES: Readonly<Record<number, string>> = {
 function pointerFields(scheme: RiscvScheme): readonly Field[] {
   return [
     field('V', 0, 0, 'valid', { section: SV32 }),
-    field('U', 4, 4, 'reserved in pointers', { section: SV32, reserved: true }),
+    field('U', 4, 4, 'reserved in pointers', { section: SV32, reserved: 'faults' }),
     globalField(scheme, 'everything below is global'),
-    field('A', 6, 6, 'reserved in pointers', { section: SV32, reserved: true }),
-    field('D', 7, 7, 'reserved in pointers', { section: SV32, reserved: true }),
+    field('A', 6, 6, 'reserved in pointers', { section: SV32, reserved: 'faults' }),
+    field('D', 7, 7, 'reserved in pointers', { section: SV32, reserved: 'faults' }),
     field('RSW', 9, 8, 'for software', { section: SV32 }),
     ...(scheme.entryBytes === 8 ? pointerFields64(scheme) : []),
   ]
@@ -185,15 +203,15 @@ function pointerFields(scheme: RiscvScheme): readonly Field[] {
 function pointerFields64(scheme: RiscvScheme): readonly Field[] {
   return [
     ...reserved60(scheme),
-    field('PBMT', 62, 61, 'reserved in pointers', { section: 'Svpbmt', reserved: true }),
-    field('N', 63, 63, 'reserved in pointers', { section: 'Svnapot', reserved: true }),
+    field('PBMT', 62, 61, 'reserved in pointers', { section: 'Svpbmt', reserved: 'faults' }),
+    field('N', 63, 63, 'reserved in pointers', { section: 'Svnapot', reserved: 'faults' }),
   ]
 }
 
 function reserved60(scheme: RiscvScheme): readonly Field[] {
-  if (!has(scheme, 'Svrsw60t59b')) return [field('Reserved', 60, 54, 'reserved: an access faults', { section: SV39, reserved: true })]
+  if (!has(scheme, 'Svrsw60t59b')) return [field('Reserved', 60, 54, 'reserved: an access faults', { section: SV39, reserved: 'faults' })]
   return [
-    field('Reserved', 58, 54, 'reserved: an access faults', { section: SV39, reserved: true }),
+    field('Reserved', 58, 54, 'reserved: an access faults', { section: SV39, reserved: 'faults' }),
     field('RSW60T59', 60, 59, 'for software', { section: 'Svrsw60t59b' }),
   ]
 }

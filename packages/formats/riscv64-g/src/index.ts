@@ -22,12 +22,17 @@ import {
 } from '@io-pgtable/core'
 import {
   agreeRiscv,
+  enabledExtensions,
   packAtp,
   RISCV_POLICY,
   type RiscvExtension,
+  type RiscvRegime,
+  riscvFault,
+  riscvGuest,
   riscvLeafBits,
   riscvNodes,
   riscvProt,
+  riscvRegime,
   unpackAtp,
 } from '@io-pgtable/riscv-common'
 
@@ -56,7 +61,7 @@ export interface Riscv64GParams {
   readonly extensions: readonly RiscvExtension[]
 }
 
-export interface Riscv64GContext {
+export interface Riscv64GContext extends RiscvRegime {
   /** Svpbmt: the entry tells the memory type. */
   readonly pbmt: boolean
 }
@@ -67,6 +72,8 @@ export interface Riscv64GHardware {
   readonly hgatp: bigint
   /** What the implementation has and has enabled. Default: everything that gives bits a meaning. */
   readonly extensions?: readonly RiscvExtension[]
+  /** menvcfg: PBMTE switches Svpbmt, ADUE hardware updates of A and D. Default: Svpbmt as `extensions` have it, no ADUE. */
+  readonly envcfg?: bigint
 }
 
 const SZ_256T = 2 ** 48
@@ -109,8 +116,13 @@ function regs(config: Agreed<Riscv64GConfig>, [root = 0n]: readonly bigint[]): R
 
 const EVERYTHING: readonly RiscvExtension[] = ['Svnapot', 'Svpbmt', 'Svrsw60t59b']
 
-function rootsFromRegs({ hgatp, extensions = EVERYTHING }: Riscv64GHardware): readonly FoundRoot<Riscv64GParams, Riscv64GContext>[] {
+function rootsFromRegs({
+  hgatp,
+  extensions: all = EVERYTHING,
+  envcfg,
+}: Riscv64GHardware): readonly FoundRoot<Riscv64GParams, Riscv64GContext>[] {
   const { mode, ppn } = unpackAtp(hgatp)
+  const extensions = enabledExtensions(all, envcfg)
   if (mode === 0) return []
   const scheme = SCHEMES.find((s) => s.mode === mode)
   const bad = (expected: string) => new IoPgtableError('EINVAL', 'rootsFromRegs', `hgatp ${hex(hgatp)}: ${expected}`, { value: hgatp })
@@ -119,7 +131,8 @@ function rootsFromRegs({ hgatp, extensions = EVERYTHING }: Riscv64GHardware): re
   if (ppn % 4n !== 0n) throw bad('a root aligned to 16 KiB expected')
   const params: Riscv64GParams = { levels: scheme.levels, oas: 56, extensions }
   const last = (1n << BigInt(scheme.ias)) - 1n
-  return [{ name: 'hgatp', params, roots: [ppn << 12n], first: 0n, last, context: { pbmt: extensions.includes('Svpbmt') } }]
+  const context = { ...riscvRegime(envcfg), pbmt: extensions.includes('Svpbmt') }
+  return [{ name: 'hgatp', params, roots: [ppn << 12n], first: 0n, last, context }]
 }
 
 const all = pgsizeBitmap(SZ_4K, SZ_64K, SZ_2M, SZ_1G, SZ_512G, SZ_256T)
@@ -138,7 +151,10 @@ export const riscv64G: IoPageTableFmt<Riscv64GConfig, Riscv64GRegs, Riscv64GPara
   // There is no bit for walks that do not snoop: the driver cleans caches by the pool's `sync` hook.
   encodeTable: () => 0n,
   prot: (raw, _kind, { pbmt }) => riscvProt(raw, pbmt),
-  context: ({ quirks }) => ({ pbmt: quirks.includes('SVPBMT') }),
+  context: ({ quirks }) => ({ ...riscvRegime(undefined), pbmt: quirks.includes('SVPBMT') }),
+  parties: () => ['all'],
+  regime: (_context, state) => riscvGuest(state),
+  fault: (fault) => riscvFault(fault, true),
   regs,
   rootsFromRegs,
   hardware: (config, { hgatp }) => ({ hgatp, extensions: paramsOf(config).extensions }),

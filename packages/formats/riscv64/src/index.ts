@@ -21,12 +21,17 @@ import {
 } from '@io-pgtable/core'
 import {
   agreeRiscv,
+  enabledExtensions,
   packAtp,
   RISCV_POLICY,
   type RiscvExtension,
+  type RiscvRegime,
+  riscvFault,
   riscvLeafBits,
   riscvNodes,
   riscvProt,
+  riscvRegime,
+  riscvSupervisor,
   unpackAtp,
 } from '@io-pgtable/riscv-common'
 
@@ -59,7 +64,7 @@ export interface Riscv64Params {
   readonly extensions: readonly RiscvExtension[]
 }
 
-export interface Riscv64Context {
+export interface Riscv64Context extends RiscvRegime {
   /** Svpbmt: the entry tells the memory type. */
   readonly pbmt: boolean
 }
@@ -70,6 +75,8 @@ export interface Riscv64Hardware {
   readonly satp: bigint
   /** What the implementation has and has enabled. Default: everything that gives bits a meaning. */
   readonly extensions?: readonly RiscvExtension[]
+  /** menvcfg: PBMTE switches Svpbmt, ADUE hardware updates of A and D; henvcfg for vsatp. Default: Svpbmt as `extensions` have it, no ADUE. */
+  readonly envcfg?: bigint
 }
 
 const SZ_256T = 2 ** 48
@@ -111,8 +118,13 @@ function regs(config: Agreed<Riscv64Config>, [root = 0n]: readonly bigint[]): Ri
 
 const EVERYTHING: readonly RiscvExtension[] = ['Svnapot', 'Svpbmt', 'Svrsw60t59b', 'Zicfiss']
 
-function rootsFromRegs({ satp, extensions = EVERYTHING }: Riscv64Hardware): readonly FoundRoot<Riscv64Params, Riscv64Context>[] {
+function rootsFromRegs({
+  satp,
+  extensions: all = EVERYTHING,
+  envcfg,
+}: Riscv64Hardware): readonly FoundRoot<Riscv64Params, Riscv64Context>[] {
   const { mode, ppn } = unpackAtp(satp)
+  const extensions = enabledExtensions(all, envcfg)
   if (mode === 0) return []
   const scheme = SCHEMES.find((s) => s.mode === mode)
   if (scheme === undefined)
@@ -125,7 +137,7 @@ function rootsFromRegs({ satp, extensions = EVERYTHING }: Riscv64Hardware): read
       },
     )
   const params: Riscv64Params = { levels: scheme.levels, oas: 56, window: 'sign-extended', extensions }
-  const context = { pbmt: extensions.includes('Svpbmt') }
+  const context = { ...riscvRegime(envcfg), pbmt: extensions.includes('Svpbmt') }
   return [{ name: 'satp', params, roots: [ppn << 12n], first: 0n, last: (1n << 64n) - 1n, context }]
 }
 
@@ -145,7 +157,9 @@ export const riscv64: IoPageTableFmt<Riscv64Config, Riscv64Regs, Riscv64Params, 
   // There is no bit for walks that do not snoop: the driver cleans caches by the pool's `sync` hook.
   encodeTable: () => 0n,
   prot: (raw, _kind, { pbmt }) => riscvProt(raw, pbmt),
-  context: ({ quirks }) => ({ pbmt: quirks.includes('SVPBMT') }),
+  context: ({ quirks }) => ({ ...riscvRegime(undefined), pbmt: quirks.includes('SVPBMT') }),
+  regime: (_context, state) => riscvSupervisor(state),
+  fault: (fault) => riscvFault(fault, false),
   regs,
   rootsFromRegs,
   // Without SIGN_EXTEND the upper half of the scheme's addresses stands where Linux counts it, not where satp puts it.

@@ -73,7 +73,7 @@ const LEVEL1: readonly Kind[] = [
     set: 1n,
     address: [[31, 10, 10]],
     child: 'Level2',
-    fields: [field('Reserved', 9, 2, 'reserved', { section: 'Level1 Page Table', reserved: true })],
+    fields: [field('Reserved', 9, 2, 'reserved', { section: 'Level1 Page Table', reserved: 'zero' })],
   },
   { type: 'invalid', name: 'fault', match: ALWAYS, fields: [] },
 ]
@@ -86,7 +86,7 @@ const RESERVED2: Field = {
   ],
   doc: 'reserved',
   section: 'Level2 Page Table',
-  reserved: true,
+  reserved: 'zero',
 }
 const LEVEL2: readonly Kind[] = [
   { type: 'empty', name: 'fault', match: when(2n, 0n), fields: [] },

@@ -15,7 +15,21 @@ import {
   pgsizeBitmap,
   SZ_4K,
 } from '@io-pgtable/core'
-import { agreeRiscv, packAtp, RISCV_POLICY, type RiscvExtension, riscvLeafBits, riscvNodes, riscvProt } from '@io-pgtable/riscv-common'
+import {
+  agreeRiscv,
+  packAtp,
+  RISCV_POLICY,
+  type RiscvExtension,
+  type RiscvRegime,
+  riscvFault,
+  riscvLeafBits,
+  riscvNodes,
+  riscvProt,
+  riscvRegime,
+  riscvSupervisor,
+} from '@io-pgtable/riscv-common'
+
+export type { RiscvRegime } from '@io-pgtable/riscv-common'
 
 /** SUPERVISOR: PRIV makes pages of supervisor mode. */
 export type Sv32Quirk = 'SUPERVISOR' | 'NO_WARN'
@@ -46,6 +60,8 @@ export interface Sv32Hardware {
   readonly satp: bigint
   /** Whether shadow stack pages (Zicfiss) are enabled: W without R and X, reserved otherwise. Default true. */
   readonly shadowStack?: boolean
+  /** menvcfg of 64 bits (menvcfgh above it), or henvcfg for vsatp: ADUE. Default: none set. */
+  readonly envcfg?: bigint
 }
 
 const SZ_4M = 0x40_0000
@@ -68,15 +84,16 @@ function regs(_config: Agreed<Sv32Config>, [root = 0n]: readonly bigint[]): Sv32
   return { ppn, satp: MODE_SV32 | ppn, iosatp: packAtp(IOSATP_SV32, root) }
 }
 
-function rootsFromRegs({ satp, shadowStack = true }: Sv32Hardware): readonly FoundRoot<Sv32Params, undefined>[] {
+function rootsFromRegs({ satp, shadowStack = true, envcfg }: Sv32Hardware): readonly FoundRoot<Sv32Params, RiscvRegime>[] {
   if (satp >> 32n !== 0n) throw new IoPgtableError('EINVAL', 'rootsFromRegs', `satp ${hex(satp)}: 32 bits expected`, { value: satp })
   if ((satp & MODE_SV32) === 0n) return []
   const root = (satp & ((1n << 22n) - 1n)) << 12n
-  return [{ name: 'satp', params: { oas: 34, shadowStack }, roots: [root], first: 0n, last: (1n << 32n) - 1n, context: undefined }]
+  const params = { oas: 34, shadowStack }
+  return [{ name: 'satp', params, roots: [root], first: 0n, last: (1n << 32n) - 1n, context: riscvRegime(envcfg) }]
 }
 
 /** RISC-V Sv32. */
-export const sv32: IoPageTableFmt<Sv32Config, Sv32Regs, Sv32Params, undefined, Sv32Hardware> = {
+export const sv32: IoPageTableFmt<Sv32Config, Sv32Regs, Sv32Params, RiscvRegime, Sv32Hardware> = {
   FORMAT: 'sv32',
   title: 'RISC-V Sv32',
   manual: 'RISC-V Privileged Architecture (20250508), Supervisor-Level ISA: Sv32',
@@ -88,7 +105,9 @@ export const sv32: IoPageTableFmt<Sv32Config, Sv32Regs, Sv32Params, undefined, S
   // There is no bit for walks that do not snoop: the driver cleans caches by the pool's `sync` hook.
   encodeTable: () => 0n,
   prot: (raw) => riscvProt(raw, false),
-  context: () => undefined,
+  context: () => riscvRegime(undefined),
+  regime: (_context, state) => riscvSupervisor(state),
+  fault: (fault) => riscvFault(fault, false),
   regs,
   rootsFromRegs,
   hardware: (_config, { satp }) => ({ satp, shadowStack: false }),

@@ -41,7 +41,7 @@ describe('entries', () => {
             if (kind.type !== 'leaf') continue
             const raw = kind.set | (sv32.encodeLeaf(agreed, node, kind, prot) ?? 0n) | deposit(0x1_8040_0000n, kind.address)
             const kept = (prot & (Prot.WRITE | Prot.NOEXEC | (supervisor ? Prot.PRIV : 0))) | Prot.READ
-            expect(sv32.prot(raw, kind, undefined)).toBe(kept)
+            expect(sv32.prot(raw, kind, sv32.context(agreed))).toBe(kept)
             expect(decode(sv32.geometry(sv32.params(agreed)), node, raw)).toMatchObject({
               type: 'leaf',
               kind,
@@ -77,7 +77,10 @@ describe('registers', () => {
     const regs = sv32.regs(agreed, [0x3_8004_2000n], 'L1')
     expect(regs).toEqual({ ppn: 0x38_0042n, satp: 0x8038_0042n, iosatp: 0x8000_0000_0038_0042n })
     expect(sv32.rootsFromRegs(regs)).toEqual([
-      { name: 'satp', params: { oas: 34, shadowStack: true }, roots: [0x3_8004_2000n], first: 0n, last: 0xffff_ffffn, context: undefined },
+      {
+        ...{ name: 'satp', params: { oas: 34, shadowStack: true }, roots: [0x3_8004_2000n], first: 0n, last: 0xffff_ffffn },
+        context: { adue: false, assumed: ['menvcfg.ADUE 0'] },
+      },
     ])
   })
   test('an ASID is left out; Bare has no table; 64 bits are refused', () => {

@@ -4,6 +4,7 @@ import { type Field, field } from '@io-pgtable/core'
 const EA = field('EA', 10, 10, 'extended accessed: VT-d first stage, where enabled; ignored otherwise', { section: 'VT-d 9.7' })
 const RESTART = field('R', 11, 11, 'HLAT paging: restart with ordinary paging; ignored otherwise', { section: 'SDM 4.5.4' })
 const EXECUTE = field('XD', 63, 63, 'execute disable (NX), where EFER.NXE is set; reserved otherwise', { section: 'SDM 4.6' })
+const NO_EXECUTE: Field = { ...EXECUTE, reserved: 'faults' }
 
 const COMMON: readonly Field[] = [
   field('P', 0, 0, 'present', { section: 'SDM 4.5.4' }),
@@ -14,8 +15,8 @@ const COMMON: readonly Field[] = [
   field('A', 5, 5, 'accessed', { section: 'SDM 4.8' }),
 ]
 
-/** Of an entry that points to a table. PS is in the kind's match. */
-export function tableFields(level: number): readonly Field[] {
+/** Of an entry that points to a table. PS is in the kind's match. `nx`: EFER.NXE is set. */
+export function tableFields(level: number, nx: boolean): readonly Field[] {
   return [
     ...COMMON,
     field('Ignored6', 6, 6, 'ignored', { section: 'SDM 4.5.4' }),
@@ -24,12 +25,12 @@ export function tableFields(level: number): readonly Field[] {
     EA,
     RESTART,
     field('IgnoredHigh', 62, 52, 'ignored', { section: 'SDM 4.5.4' }),
-    EXECUTE,
+    nx ? EXECUTE : NO_EXECUTE,
   ]
 }
 
 /** Of an entry that maps a page. */
-export function leafFields(level: number): readonly Field[] {
+export function leafFields(level: number, nx: boolean): readonly Field[] {
   return [
     ...COMMON,
     field('D', 6, 6, 'dirty', { section: 'SDM 4.8' }),
@@ -40,7 +41,7 @@ export function leafFields(level: number): readonly Field[] {
     RESTART,
     field('IgnoredHigh', 58, 52, 'ignored', { section: 'SDM 4.5.4' }),
     field('PK', 62, 59, 'protection key, where CR4.PKE or CR4.PKS is set; ignored otherwise', { section: 'SDM 4.6.2' }),
-    EXECUTE,
+    nx ? EXECUTE : NO_EXECUTE,
   ]
 }
 
@@ -48,6 +49,6 @@ function largePage(level: number): readonly Field[] {
   return [
     field('PS', 7, 7, 'page size: maps a page', { section: 'SDM 4.5.4' }),
     field('PAT', 12, 12, 'page-attribute table index, bit 2', { section: 'SDM 4.9.2' }),
-    field('Reserved', 11 + 9 * (level - 1), 13, 'must be zero', { section: 'SDM 4.5.4', reserved: true }),
+    field('Reserved', 11 + 9 * (level - 1), 13, 'must be zero', { section: 'SDM 4.5.4', reserved: 'faults' }),
   ]
 }

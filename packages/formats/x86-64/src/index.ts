@@ -17,6 +17,7 @@ import {
   type Kind,
   type LeafKind,
   type LevelNode,
+  type Piece,
   type Policy,
   Prot,
   pgsizeBitmap,
@@ -26,7 +27,16 @@ import {
   when,
 } from '@io-pgtable/core'
 import { leafFields, tableFields } from './fields.ts'
-import { packRegs, rootsFromRegs, type X8664Context, type X8664Hardware, type X8664Params, type X8664Regs } from './registers.ts'
+import {
+  assumedContext,
+  packRegs,
+  rootsFromRegs,
+  type X8664Context,
+  type X8664Hardware,
+  type X8664Params,
+  type X8664Regs,
+} from './registers.ts'
+import { X86_GRANTS, x86Fault, x86Memory, x86Parties, x86Regime, x86Updates } from './rights.ts'
 
 export type { X8664Context, X8664Hardware, X8664Params, X8664Regs } from './registers.ts'
 
@@ -64,10 +74,9 @@ function nodeAt(params: X8664Params, level: number): LevelNode {
   return { id: `L${level}`, level, name: NAMES[level] ?? '', shift, bits: 9, entryBytes: 8, tableBytes: SZ_4K, empty: 0n, kinds }
 }
 
-/** Address bits from MAXPHYADDR on belong to no field, and are reserved so. */
-function kindsAt({ oas, encryptionBit }: X8664Params, level: number, shift: number): readonly Kind[] {
+function kindsAt({ oas, encryptionBit, nx = true }: X8664Params, level: number, shift: number): readonly Kind[] {
   const empty: Kind = { type: 'empty', name: 'not present', match: when(P, 0n), fields: [] }
-  const encryption = encryptionField(encryptionBit)
+  const encryption = [...encryptionField(encryptionBit), ...beyondField(oas, encryptionBit)]
   const leaf: LeafKind = {
     type: 'leaf',
     name: PAGES[level] ?? '',
@@ -75,7 +84,10 @@ function kindsAt({ oas, encryptionBit }: X8664Params, level: number, shift: numb
     set: level === 1 ? P | A : P | A | PS,
     address: [[oas - 1, shift, shift]],
     sizes: [{ pgsize: 2 ** shift, slots: 1 }],
-    fields: [...leafFields(level), ...encryption],
+    fields: [...leafFields(level, nx), ...encryption],
+    grants: X86_GRANTS,
+    memory: x86Memory(encryptionBit !== 0),
+    updates: x86Updates,
   }
   if (level === 1) return [empty, leaf]
   const table: Kind = {
@@ -85,15 +97,31 @@ function kindsAt({ oas, encryptionBit }: X8664Params, level: number, shift: numb
     set: P | RW | US | A,
     address: [[oas - 1, 12, 12]],
     child: `L${level - 1}`,
-    fields: [...tableFields(level), ...encryption],
+    fields: [...tableFields(level, nx), ...encryption],
+    limits: X86_GRANTS,
+    updates: x86Updates,
   }
   if (level <= 3) return [empty, table, leaf]
-  return [empty, table, { type: 'invalid', name: 'reserved page size', match: ALWAYS, fields: [] }]
+  return [empty, table, { type: 'invalid', name: 'reserved page size', match: ALWAYS, fields: [], fault: 'reserved' }]
 }
 
 function encryptionField(bit: number): readonly Field[] {
   if (bit === 0) return []
   return [{ name: 'C', pieces: [[bit, bit, 0]], doc: 'the memory is encrypted', section: 'APM 7.10.4' }]
+}
+
+/** Address bits from MAXPHYADDR on, but the C-bit. */
+function beyondField(oas: number, encryptionBit: number): readonly Field[] {
+  const all: readonly Piece[] =
+    encryptionBit === 0
+      ? [[51, oas, 0]]
+      : [
+          [51, encryptionBit + 1, 0],
+          [encryptionBit - 1, oas, 51 - encryptionBit],
+        ]
+  const pieces = all.filter(([hi, lo]) => hi >= lo)
+  if (pieces.length === 0) return []
+  return [{ name: 'Beyond', pieces, doc: 'address bits from MAXPHYADDR on: must be zero', section: 'SDM 4.1.4', reserved: 'faults' }]
 }
 
 function paramsOf({ ias, oas, quirks, encryptionBit }: Agreed<X8664Config>): X8664Params {
@@ -144,9 +172,9 @@ function encodeLeaf(config: Agreed<X8664Config>, _node: LevelNode, _kind: LeafKi
   )
 }
 
-/** Memory types of the PAT: uncacheable, and uncached unless an MTRR says write-combining; write-back. */
+/** Memory types of the PAT: uncacheable, and uncached unless an MTRR says write-combining; write-through, write-protected, write-back. */
 const UNCACHEABLE = [0n, 7n]
-const WRITE_BACK = 6n
+const CACHED = [4n, 5n, 6n]
 
 /** Memory that is not encrypted though memory is, is told as MMIO. */
 function prot(raw: bigint, kind: LeafKind, { pat, encryptionBit }: X8664Context): Prot {
@@ -154,13 +182,13 @@ function prot(raw: bigint, kind: LeafKind, { pat, encryptionBit }: X8664Context)
   const index = ((raw >> (large ? 12n : 7n)) & 1n) * 4n + ((raw >> 3n) & 3n)
   const type = (pat >> (index * 8n)) & 7n
   const unencrypted = encryptionBit !== 0 && ((raw >> BigInt(encryptionBit)) & 1n) === 0n
+  const device = UNCACHEABLE.includes(type) || unencrypted
   return (
     Prot.READ |
     (raw & RW ? Prot.WRITE : 0) |
     (raw & US ? 0 : Prot.PRIV) |
     (raw & XD ? Prot.NOEXEC : 0) |
-    (type === WRITE_BACK ? Prot.CACHE : 0) |
-    (UNCACHEABLE.includes(type) || unencrypted ? Prot.MMIO : 0)
+    (device ? Prot.MMIO : CACHED.includes(type) ? Prot.CACHE : 0)
   )
 }
 
@@ -180,7 +208,10 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   encodeLeaf,
   encodeTable: (config) => encryption(config) | (config.coherentWalk ? 0n : SW_SYNC),
   prot,
-  context: ({ encryptionBit }) => ({ pat: PAT, encryptionBit }),
+  context: ({ encryptionBit }) => assumedContext(PAT, encryptionBit),
+  parties: x86Parties,
+  regime: x86Regime,
+  fault: x86Fault,
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),
   rootsFromRegs: (registers) => rootsFromRegs(registers, PAT),
   hardware: ({ oas, encryptionBit }, { cr3, cr4 }) => ({ cr3, cr4, maxPhyAddr: oas, encryptionBit }),

@@ -19,7 +19,11 @@ import { type X8664Config, type X8664Params, x8664 } from '../src/index.ts'
 
 const base: X8664Config = { pgsizeBitmap: 0x4020_1000n, ias: 48, oas: 52 }
 const CPU: X8664Params = { levels: 5, ias: 57, oas: 52, window: 'sign-extended', encryptionBit: 0 }
-const CONTEXT = { pat: 0x0007_0406_0007_0406n, encryptionBit: 0 }
+/** A CPU of which cr3 and cr4 are known. */
+const CONTEXT = {
+  ...{ pat: 0x0007_0406_0007_0406n, encryptionBit: 0, wp: true, smep: false, smap: false, nested: false, allowed: 63 },
+  assumed: ['CR0.WP 1', 'EFER.NXE 1'],
+}
 const PROTS = Array.from({ length: 64 }, (_, prot) => prot).filter((prot) => prot & (Prot.READ | Prot.WRITE))
 
 interface FactsFile {
@@ -60,13 +64,14 @@ describe.each([
   const geometry = x8664.geometry(params)
   const kinds = geometry.nodes.flatMap((node) => node.kinds.filter(hasAddress).map((kind) => [node.name, kind.name, node, kind] as const))
 
-  test.each(kinds)('%s, %s: no bit belongs to two fields, and those beyond MAXPHYADDR to none', (_node, _kind, _n, kind) => {
+  test.each(kinds)('%s, %s: every bit belongs to one field, those beyond MAXPHYADDR to a reserved one', (_node, _kind, _n, kind) => {
     let taken = kind.match.mask
     for (const bits of [bitsOf(kind.address), ...kind.fields.map((f) => bitsOf(f.pieces))]) {
       expect(taken & bits).toBe(0n)
       taken |= bits
     }
-    expect(taken).toBe(ones(63) & ~beyond)
+    expect(taken).toBe(ones(63))
+    expect(bitsOf(kind.fields.find((f) => f.name === 'Beyond')?.pieces ?? [])).toBe(beyond)
   })
   test.each(kinds)('%s, %s: what must be zero is told', (_node, _kind, node, kind) => {
     const large = kind.type === 'leaf' && node.level > 1
@@ -109,7 +114,7 @@ describe('prot', () => {
           if (kind.type !== 'leaf') continue
           const raw = kind.set | (x8664.encodeLeaf(agreed, node, kind, prot) ?? 0n)
           const plain = agreed.encryptionBit === 0 ? 0 : prot & Prot.MMIO
-          const memory = has('UC_MMIO') && prot & Prot.MMIO ? Prot.MMIO : Prot.CACHE | plain
+          const memory = (has('UC_MMIO') && prot & Prot.MMIO) || plain ? Prot.MMIO : Prot.CACHE
           const kept = (prot & (Prot.WRITE | (has('NX') ? Prot.NOEXEC : 0) | (has('SUPERVISOR') ? Prot.PRIV : 0))) | Prot.READ | memory
           expect(x8664.prot(raw, kind, x8664.context(agreed))).toBe(kept)
         }
@@ -122,10 +127,11 @@ describe('prot', () => {
         .flatMap((bits) => [bits, bits | patBit])
         .map((bits) => x8664.prot(bits | 0x87n, kind, { ...CONTEXT, pat: 0x0105_0406_0007_0406n }))
     }
-    const [uc, wb, other] = [3 | Prot.MMIO, 3 | Prot.CACHE, 3]
-    expect(types(0x20_0000, 1n << 12n)).toEqual([wb, wb, other, other, uc, other, uc, other])
+    const [uc, cached, wc] = [3 | Prot.MMIO, 3 | Prot.CACHE, 3]
+    // from entry 0 on, with and without PAT: WB, WB, WT, WT, UC-, WP, UC, WC
+    expect(types(0x20_0000, 1n << 12n)).toEqual([cached, cached, cached, cached, uc, cached, uc, wc])
     const { kind } = kindFor(nodes, 0x1000)
-    expect([0x07n, 0x87n, 0x9fn].map((raw) => x8664.prot(raw, kind, CONTEXT))).toEqual([wb, wb, uc])
+    expect([0x07n, 0x87n, 0x9fn].map((raw) => x8664.prot(raw, kind, CONTEXT))).toEqual([cached, cached, uc])
   })
 })
 
@@ -162,7 +168,7 @@ describe('registers', () => {
     expect(regs).toEqual({ cr3: 0xa_8004_2000n, cr4, levels })
     const [found] = x8664.rootsFromRegs(regs)
     expect(found).toMatchObject({ name: 'cr3', roots: [0xa_8004_2000n], first: 0n, last: 0xffff_ffff_ffff_ffffn, context: CONTEXT })
-    expect(found?.params).toEqual({ levels, ias: 12 + 9 * levels, oas: 52, window: 'sign-extended', encryptionBit: 0 })
+    expect(found?.params).toEqual({ levels, ias: 12 + 9 * levels, oas: 52, window: 'sign-extended', encryptionBit: 0, nx: true })
   })
   test('the encryption bit', () => {
     const regs = x8664.regs(x8664.configure({ ...base, oas: 46, encryptionBit: 47 }), [0x8004_2000n], 'L4')

@@ -6,7 +6,7 @@ export type Leaf = Pick<DecodedLeaf, 'raw' | 'kind' | 'size' | 'node'>
 /** Bits that a kind's address, codes and fields take; reserved fields left out. */
 export function knownBits(kind: LeafKind | TableKind): bigint {
   let known = kind.match.mask | kind.set | bitsOf(kind.address)
-  for (const { reserved, pieces } of kind.fields) if (reserved !== true) known |= bitsOf(pieces)
+  for (const { reserved, pieces } of kind.fields) if (reserved === undefined) known |= bitsOf(pieces)
   if (kind.type === 'leaf') for (const { match, or } of kind.sizes) known |= (match?.mask ?? 0n) | (or ?? 0n)
   return known
 }
@@ -27,7 +27,7 @@ export function misalignedBits(geometry: Geometry, { kind, size, node }: Pick<Le
 /** Bits of a leaf that mean something else than an address. */
 function codes(kind: LeafKind): bigint {
   const sizes = kind.sizes.reduce((mask, { match, or }) => mask | (match?.mask ?? 0n) | (or ?? 0n), 0n)
-  const fields = kind.fields.filter(({ reserved }) => reserved !== true).flatMap(({ pieces }) => pieces)
+  const fields = kind.fields.filter(({ reserved }) => reserved === undefined).flatMap(({ pieces }) => pieces)
   return kind.match.mask | kind.set | sizes | bitsOf(fields)
 }
 

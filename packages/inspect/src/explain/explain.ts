@@ -117,7 +117,7 @@ export function explainField({ name, pieces, doc, section, values, reserved }: F
     doc,
     ...(meaning !== undefined && { meaning }),
     ...(section !== undefined && { section }),
-    ...(reserved === true && { reserved }),
+    ...(reserved !== undefined && { reserved: true }),
   }
 }
 
