@@ -103,9 +103,10 @@ export {
   walkAddress,
   walkTables,
 } from './read/walk.ts'
+export type { MapResult } from './request/errors.ts'
 export type { AdoptOptions, AdoptRequest } from './table/adopt.ts'
 export { IoPageTable } from './table/io-page-table.ts'
-export type { AttachOptions, DebugOptions, MapResult, TableOptions } from './table/table-options.ts'
+export type { AttachOptions, DebugOptions, TableOptions } from './table/table-options.ts'
 export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './tlb/flush.ts'
 export { type GatherOwner, IotlbGather } from './tlb/gather.ts'
 export type { Leaf } from './translate/leaves.ts'

@@ -9,6 +9,7 @@ import { laneHi, laneLo } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { deposit, matches } from '../format/bits.ts'
+import { NoTableMemory } from '../memory/table-memory.ts'
 import type { DecodedLeaf } from '../read/decode.ts'
 import { explainRange } from '../request/arguments.ts'
 import { bindGather, noSizes } from '../request/errors.ts'
@@ -42,7 +43,7 @@ export function cut(own: Request, iova: bigint, gather: IotlbGather | undefined)
   if (plans.length === 0) throw noSizes('cut')
   const leaf = leafAt(t, iova)
   if (leaf === undefined || leaf.iova === iova) return false
-  held(r, 'cut', rangeOf(leaf), () => cutLeaf(t, leaf, iova, gather))
+  held(r, 'cut', () => cutLeaf(t, leaf, iova, gather), rangeOf(leaf))
   return true
 }
 
@@ -97,7 +98,6 @@ class PartMaker {
   }
 
   #table(node: HotNode, iova: bigint): Part {
-    const t = this.#t
     const child = node.child
     const { entry } = this.#leaf
     if (child === undefined)
@@ -110,19 +110,19 @@ class PartMaker {
         },
       )
     const parts = this.partsOf(child, iova, node.slotBytes)
-    const ptr = t.alloc(child)
-    if (ptr === undefined)
-      throw new IoPgtableError(
-        'ENOMEM',
-        'cut',
-        `no memory for a table to cut the leaf at ${hex(this.#leaf.iova)}: ${t.allocError?.message}`,
-        {
-          value: this.#cut,
-          cause: t.allocError,
-        },
-      )
+    const ptr = this.#alloc(child)
     this.#made.push({ node: child, ptr })
     return { iova, plan: undefined, slots: 1, parts, ptr }
+  }
+
+  #alloc(node: HotNode): PtPtr {
+    try {
+      return this.#t.alloc(node)
+    } catch (error) {
+      if (!(error instanceof NoTableMemory)) throw error
+      const text = `no memory for a table to cut the leaf at ${hex(this.#leaf.iova)}: ${error.message}`
+      throw new IoPgtableError('ENOMEM', 'cut', text, { value: this.#cut, cause: error.cause })
+    }
   }
 }
 

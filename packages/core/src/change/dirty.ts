@@ -3,8 +3,11 @@
 import type { HotNode } from '../compile/hot-node.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { matches } from '../format/bits.ts'
-import { lanes, split } from '../hot/lanes.ts'
+import { highOf, lowOf } from '../hot/lanes.ts'
 import { type DecodedLeaf, decode } from '../read/decode.ts'
+import { explainRange } from '../request/arguments.ts'
+import { bindGather } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
 import { reportLeaves } from './report-leaves.ts'
@@ -16,11 +19,29 @@ export const ReadDirty = {
 } as const
 export type ReadDirtyFlags = number
 
+/** See `IoPageTable.readAndClearDirty`. */
+export function readAndClearDirty(
+  own: Request,
+  iova: bigint,
+  size: number,
+  visit: (iova: bigint, pgsize: number) => void,
+  flags: ReadDirtyFlags,
+  gather: IotlbGather | undefined,
+): void {
+  const r = own.openChange('readAndClearDirty')
+  const { t } = r
+  const wrong = explainRange(t.compiled, 'readAndClearDirty', iova, undefined, size, t.compiled.granule)
+  if (wrong !== undefined) throw wrong
+  bindGather('readAndClearDirty', gather, t)
+  const range = { first: iova, last: iova + BigInt(size) - 1n }
+  held(r, 'readAndClearDirty', () => readDirty(t, iova, size, visit, flags, gather), range)
+}
+
 /**
  * Visits the dirty leaves of a range, in order, and makes them clean. A hole ends it, after the leaves before it were visited.
  * @throws `EINVAL` when the configuration has no dirty tracking, or at a hole.
  */
-export function readAndClearDirty(
+function readDirty(
   t: Tree,
   iova: bigint,
   size: number,
@@ -50,9 +71,8 @@ export function readAndClearDirty(
 
 /** The leaf that translates an address: its entries, all of those that one mapping takes. */
 function leafAt(t: Tree, iova: bigint): { entry: DecodedLeaf; node: HotNode; first: number; slots: number } | undefined {
-  split(iova, 0n)
-  const lo = lanes[0]!
-  const hi = lanes[1]!
+  const lo = lowOf(iova)
+  const hi = highOf(iova)
   if (t.beyondRoot(hi, lo)) return undefined
   let node = t.root
   let table = t.rootWord

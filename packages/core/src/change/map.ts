@@ -1,108 +1,197 @@
-/** Mapping: one run of equal pages, table by table. */
+/** Mapping: a call is checked, and then done run by run of equal pages, table by table. */
 
 import type { HotNode } from '../compile/hot-node.ts'
 import { encodeLane } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { hex, IoPgtableError } from '../errors.ts'
+import type { Prot } from '../format/prot.ts'
 import { isKernelRun, type RunKernel } from '../hot/accelerator.ts'
 import { fill32, fill64, fillDoubles } from '../hot/hot.ts'
-import { advanceHi, advanceLo, join } from '../hot/lanes.ts'
-import { detachAt, rangeGather, removeTable } from '../tree/prune.ts'
-import { EMPTY, NO_MEMORY, slotIndex, type Tree } from '../tree/tree.ts'
+import { advanceHi, advanceLo } from '../hot/lanes.ts'
+import { NoTableMemory } from '../memory/table-memory.ts'
+import {
+  explainPages,
+  explainProt,
+  explainRange,
+  isCount,
+  isExpressible,
+  isInputRange,
+  isMappable,
+  isOutputRange,
+  isProt,
+  planOf,
+} from '../request/arguments.ts'
+import { busy, failed, type MapResult, noSizes } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
+import { detachAt, removeTable } from '../tree/prune.ts'
+import { slotIndex, type Tree } from '../tree/tree.ts'
+import { pickPages } from './pgsize.ts'
+import { unmap } from './unmap.ts'
 
-/**
- * Maps `count` pages of the plan's size. Addresses are lanes, aligned and in range.
- * @param single end at a table's end, as one kernel call does
- * @returns pages mapped; fewer than asked when `t.mapStop` says why, or by `single`
- */
-export function mapRun(
-  t: Tree,
-  plan: LeafPlan,
-  iovaHi: number,
-  iovaLo: number,
-  paddrHi: number,
-  paddrLo: number,
-  count: number,
-  prot: number,
-  single: boolean,
-): number {
-  const node = plan.node
-  let hi = iovaHi
-  let lo = iovaLo
-  let pHi = paddrHi
-  let pLo = paddrLo
-  let left = count
-  t.mapStop = ''
-  for (;;) {
-    const index = slotIndex(node, hi, lo)
-    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
-    if (left < n) n = left
-    const slots = n << plan.slotsLg
-    const filled = slots > node.indexMask ? mapTable(t, plan, hi, lo, pHi, pLo, n, prot) : EMPTY
-    const table = filled === EMPTY ? t.tableFor(node, hi, lo) : filled
-    if (table < 0) {
-      t.mapStop = table === NO_MEMORY ? 'ENOMEM' : 'EEXIST'
-      return count - left
-    }
-    const at = (table + (index << node.entryLg)) | 0
-    let free = n
-    if (filled !== EMPTY) {
-      // mapTable has done it
-    } else if (t.kernel === undefined || !mapWhole(t, t.kernel, plan, at, n, pHi, pLo, prot)) {
-      if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
-        free = clearWay(t, plan, at, n, join(hi, lo))
-      if (slots === 1 && free === 1) writeOne(t, plan, at, pHi, pLo, prot)
-      else if (free > 0) writeRun(t, plan, at, free, pHi, pLo, prot)
-    }
-    left -= free
-    if (free < n) {
-      t.mapStop = 'EEXIST'
-      return count - left
-    }
-    if (left === 0 || single) return count - left
-    const bytes = n * plan.pgsize
-    hi = advanceHi(hi, lo, bytes)
-    lo = advanceLo(lo, bytes)
-    pHi = advanceHi(pHi, pLo, bytes)
-    pLo = advanceLo(pLo, bytes)
+/** See `IoPageTable.mapPages`. */
+export function mapPages(own: Request, iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
+  const r = own.open('mapPages')
+  const c = r.t.compiled
+  const size = planOf(c, pgsize)
+  if (size === undefined || !isCount(size, pgcount) || !r.enter(iova, paddr))
+    return failed(0, explainPages(c, 'mapPages', iova, paddr, pgsize, pgcount))
+  r.want(size, pgcount)
+  if (!isMappable(r)) return failed(0, explainPages(c, 'mapPages', iova, paddr, pgsize, pgcount))
+  if (!isProt(prot)) return failed(0, explainProt('mapPages', prot))
+  r.prot = prot
+  if (!isExpressible(r)) return failed(0, explainProt('mapPages', prot))
+  if (r.nested) return failed(0, busy('mapPages'))
+  r.left = pgsize * pgcount
+  held(r, 'mapPages', mapRun)
+  return answer(r, pgsize * pgcount)
+}
+
+/** See `IoPageTable.mapRange`. */
+export function mapRange(own: Request, iova: bigint, paddr: bigint, bytes: number, prot: Prot): MapResult {
+  const r = own.open('mapRange')
+  const c = r.t.compiled
+  if (!r.enter(iova, paddr) || !isInputRange(r, bytes) || !isOutputRange(r, bytes)) {
+    const wrong = explainRange(c, 'mapRange', iova, paddr, bytes, c.granule)
+    if (wrong !== undefined) return failed(0, wrong)
+  }
+  if (!isProt(prot)) return failed(0, explainProt('mapRange', prot))
+  if (c.plans.length === 0) return failed(0, noSizes('mapRange'))
+  r.prot = prot
+  r.left = bytes
+  held(r, 'mapPages', mapRuns)
+  return answer(r, bytes)
+}
+
+/** See `IoPageTable.map`. */
+export function map(own: Request, iova: bigint, paddr: bigint, bytes: number, prot: Prot): void {
+  const { mapped, error } = mapRange(own, iova, paddr, bytes, prot)
+  if (error === undefined) return
+  if (mapped > 0) unmap(own, iova, mapped, undefined)
+  throw error
+}
+
+/** Maps what is left, a run of equal pages after the other. */
+function mapRuns(r: Request): void {
+  while (r.left > 0 && r.stop === '') {
+    pickPages(r)
+    r.cause = refusal(r)
+    if (r.cause === undefined) mapRun(r)
+    else r.stop = 'refused'
   }
 }
 
+/** Why the run that was chosen must not be mapped: what can be expressed depends on the size of its pages. */
+function refusal(r: Request): IoPgtableError | undefined {
+  const { size, count } = r
+  if (!isMappable(r)) return explainPages(r.t.compiled, 'mapPages', r.iova, r.paddr, size.pgsize, count)
+  if (!isExpressible(r)) return explainProt('mapPages', r.prot)
+  return r.nested ? busy('mapPages') : undefined
+}
+
+/** Ends a map of `bytes`. */
+function answer(r: Request, bytes: number): MapResult {
+  const mapped = bytes - r.left
+  const result = r.stop === '' ? succeeded(r, mapped) : failed(mapped, errorOf(r))
+  if (r.t.compiled.finishes) r.finish()
+  return result
+}
+
+/** The last answer again where it says the same. */
+function succeeded(r: Request, mapped: number): MapResult {
+  if (r.success.mapped !== mapped) r.success = Object.freeze({ mapped, error: undefined })
+  return r.success
+}
+
+function errorOf(r: Request): IoPgtableError {
+  const { stop, cause, iova: value, size } = r
+  if (stop === 'refused' && cause !== undefined) return cause
+  if (stop === 'no-memory')
+    return new IoPgtableError('ENOMEM', 'mapPages', `no memory for a table at iova ${hex(value)}: ${cause?.message}`, { value, cause })
+  const text = `a mapping is in the way of ${hex(size.pgsize)} bytes at iova ${hex(value)} (or of the run that starts there)`
+  const error = new IoPgtableError('EEXIST', 'mapPages', text, { value })
+  r.warn(error)
+  return error
+}
+
+/** Maps the pages that the request wants, table by table, and goes on behind those that are mapped: fewer where it stops, or ends with a table. */
+function mapRun(r: Request): void {
+  const { size } = r
+  const { single } = r.hooks
+  try {
+    for (let left = r.count; left > 0; ) {
+      const done = mapInTable(r, left)
+      left -= done
+      r.advance(done * size.pgsize)
+      if (r.stop !== '' || single) return
+    }
+  } catch (error) {
+    if (!(error instanceof NoTableMemory)) throw error
+    r.stop = 'no-memory'
+    r.cause = error.cause
+  }
+}
+
+/** Maps as many of `most` pages as one table has place for. Returns how many it mapped. */
+function mapInTable(r: Request, most: number): number {
+  const { t, size, hi, lo } = r
+  const node = size.node
+  const index = slotIndex(node, hi, lo)
+  let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> size.slotsLg
+  if (most < n) n = most
+  const slots = n << size.slotsLg
+  if (slots > node.indexMask && mapTable(r, n)) return n
+  const table = t.tableFor(node, hi, lo)
+  if (table < 0) {
+    r.stop = 'exists'
+    return 0
+  }
+  const at = (table + (index << node.entryLg)) | 0
+  if (t.kernel !== undefined && mapWhole(r, t.kernel, at, n)) return n
+  let free = n
+  if (slots === 1 ? (t.words[at]! & node.emptyMask) !== node.emptyValue : t.emptyPrefix(node, at, slots) !== slots)
+    free = clearWay(r, at, n)
+  if (slots === 1 && free === 1) writeOne(r, at)
+  else if (free > 0) writeRun(r, at, free)
+  if (free < n) r.stop = 'exists'
+  return free
+}
+
 /**
- * Maps the pages of a whole table where there is none yet: it is filled before it is linked, and need not be cleared or looked at.
- * @returns its word index; EMPTY, and nothing is done, where there is a table, where its memory is synced or shared, or what else the general way
- * must find out; NO_MEMORY
+ * Maps the pages of a whole table where there is none yet: it is filled before it is linked, and need not be cleared or looked at. False, with
+ * nothing done, where there is a table, where its memory is synced or shared, or what else the general way must find out.
  */
-function mapTable(t: Tree, plan: LeafPlan, hi: number, lo: number, pHi: number, pLo: number, n: number, prot: number): number {
-  const node = plan.node
+function mapTable(r: Request, n: number): boolean {
+  const { t, size, hi, lo } = r
+  const node = size.node
   const parent = node.parent
-  if (parent === undefined || t.root.shift <= node.shift || t.pool.sync !== undefined || t.pool.shared) return EMPTY
-  if (node === t.last && t.cached(hi, lo) >= 0) return EMPTY
+  if (parent === undefined || t.root.shift <= node.shift || t.pool.sync !== undefined || t.pool.shared) return false
+  if (node === t.last && t.cached(hi, lo) >= 0) return false
   t.beginWalk()
   const above = t.tableFor(parent, hi, lo)
-  if (above < 0) return above === NO_MEMORY ? NO_MEMORY : EMPTY
+  if (above < 0) return false
   const at = (above + (slotIndex(parent, hi, lo) << parent.entryLg)) | 0
-  if ((t.words[at]! & parent.emptyMask) !== parent.emptyValue) return EMPTY
+  if ((t.words[at]! & parent.emptyMask) !== parent.emptyValue) return false
   const made = t.allocBare(node)
-  if (made === undefined) return NO_MEMORY
   const table = made >>> 2
-  writeRun(t, plan, table, n, pHi, pLo, prot)
+  writeRun(r, table, n)
   t.link(parent, at, made)
   if (node === t.last) t.remember(hi, lo, table)
-  return table
+  return true
 }
 
 /**
  * Checks and writes a whole run by the accelerator; false, with nothing done, when it cannot: it takes runs whose addresses rise in the low
  * lane alone, over entries that are all empty.
  */
-function mapWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, n: number, hi: number, lo: number, prot: number): boolean {
-  const { entryLg: wide, emptyMask, emptyValue } = plan.node
+function mapWhole(r: Request, kernel: RunKernel, at: number, n: number): boolean {
+  const { t, size, prot, paddrHi: hi, paddrLo: lo } = r
+  const { entryLg: wide, emptyMask, emptyValue } = size.node
   const words = n << wide
-  if (!isKernelRun(t, words) || plan.slots > 1 || n > roomOf(plan, lo)) return false
-  const low = plan.attrs[prot << 2]! | (plan.plain ? lo & plan.addressLo : encodeLane(plan.pieces, 0, hi, lo))
-  const high = wide === 0 ? low : plan.attrs[(prot << 2) | 1]! | (plan.plain ? hi & plan.addressHi : encodeLane(plan.pieces, 1, hi, lo))
+  if (!isKernelRun(t, words) || size.slots > 1 || n > roomOf(size, lo)) return false
+  const low = size.attrs[prot << 2]! | (size.plain ? lo & size.addressLo : encodeLane(size.pieces, 0, hi, lo))
+  const high = wide === 0 ? low : size.attrs[(prot << 2) | 1]! | (size.plain ? hi & size.addressHi : encodeLane(size.pieces, 1, hi, lo))
   const maskHi = wide === 1 ? 0 : emptyMask
-  if (kernel(at, words, emptyMask, maskHi, emptyValue, emptyValue & maskHi, low, high, plan.stepLo, wide) === 0) return false
+  if (kernel(at, words, emptyMask, maskHi, emptyValue, emptyValue & maskHi, low, high, size.stepLo, wide) === 0) return false
   if (t.pool.sync !== undefined) t.synced(at, words)
   return true
 }
@@ -113,7 +202,8 @@ function roomOf(plan: LeafPlan, lo: number): number {
 }
 
 /** Writes one entry: a call for one page is as frequent as one for many, and loops have a price to enter. */
-function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo: number, prot: number): void {
+function writeOne(r: Request, at: number): void {
+  const { t, size: plan, prot, paddrHi, paddrLo } = r
   const attrLo = plan.attrs[prot << 2]!
   const attrHi = plan.attrs[(prot << 2) | 1]!
   if (plan.node.entryLg === 1)
@@ -123,7 +213,8 @@ function writeOne(t: Tree, plan: LeafPlan, at: number, paddrHi: number, paddrLo:
 }
 
 /** Writes `n` mappings from word `at` on, and syncs them. Runs end where the low lane of the address would carry. */
-function writeRun(t: Tree, plan: LeafPlan, at: number, n: number, paddrHi: number, paddrLo: number, prot: number): void {
+function writeRun(r: Request, at: number, n: number): void {
+  const { t, size: plan, prot, paddrHi, paddrLo } = r
   const words = ((n << plan.slotsLg) << plan.node.entryLg) | 0
   const attrLo = plan.attrs[prot << 2]!
   const attrHi = plan.attrs[(prot << 2) | 1]!
@@ -171,13 +262,14 @@ function fillRepeated(words: Int32Array, plan: LeafPlan, at: number, n: number, 
  * By policy the run is checked as a whole, so that nothing is written on a conflict, or mapping by mapping.
  * @returns how many mappings may be written
  */
-function clearWay(t: Tree, plan: LeafPlan, at: number, n: number, iova: bigint): number {
+function clearWay(r: Request, at: number, n: number): number {
+  const { t, size: plan } = r
   const step = t.compiled.policy.conflict === 'entry' ? 1 : n
   for (let done = 0; done < n; done += step) {
     const from = done << plan.slotsLg
     const slots = step << plan.slotsLg
     if (!replaceable(t, plan.node, at, from, slots)) return done
-    replaceTables(t, plan, at, from, slots, iova)
+    replaceTables(r, at, from, slots)
   }
   return n
 }
@@ -192,12 +284,13 @@ function replaceable(t: Tree, node: HotNode, at: number, from: number, slots: nu
   return true
 }
 
-function replaceTables(t: Tree, plan: LeafPlan, at: number, from: number, slots: number, iova: bigint): void {
+function replaceTables(r: Request, at: number, from: number, slots: number): void {
+  const { t, size: plan, iova } = r
   for (let slot = from; slot < from + slots; slot++) {
     const word = at + (slot << plan.node.entryLg)
     if (!t.isTable(plan.node, word)) continue
     const slotIova = iova + BigInt(slot) * BigInt(plan.slotBytes)
-    if (t.compiled.policy.flushOrder === 'range') detachAt(t, plan.node, word, slotIova, rangeGather(t, undefined))
+    if (t.compiled.policy.flushOrder === 'range') detachAt(t, plan.node, word, slotIova, r.rangeGather())
     else removeTable(t, plan.node, word, slotIova, undefined)
   }
 }

@@ -1,32 +1,27 @@
 /** The one choice of page sizes: the largest that alignment and length allow, for as long as no larger one becomes possible. */
-import type { LeafPlan } from '../compile/leaf-plan.ts'
-
-/** How many pages {@link pickPages} chose: kept here so that a choice allocates nothing. */
-export const picked: { pgcount: number } = { pgcount: 0 }
+import type { Request } from '../request/request.ts'
 
 /**
- * How the next pages of a range are mapped or unmapped, as Linux's `iommu_pgsize`: the largest page size that the alignment of both
+ * Chooses how the next pages of a range are mapped or unmapped, as Linux's `iommu_pgsize`: the largest page size that the alignment of both
  * addresses and the length allow, and as many of it as there are before the next larger size could be used. There may be forty sizes, so
  * that they are compared by their logarithms.
- * @param plans smallest first
- * @param hi with `lo`, by lane: iova | paddr: its low zero bits are the alignment of both
- * @param apartHi with `apartLo`: iova ^ paddr: its low zero bits are where the two can be aligned at once
- * @returns the size; their number is in {@link picked}
  */
-export function pickPages(plans: readonly LeafPlan[], hi: number, lo: number, apartHi: number, apartLo: number, size: number): LeafPlan {
-  const most = Math.min(zeros(hi, lo), floorLg(size))
-  const atOnce = zeros(apartHi, apartLo)
+export function pickPages(r: Request): void {
+  const { hi, lo, paddrHi, paddrLo, left } = r
+  const { plans } = r.t.compiled
+  const most = Math.min(zeros(hi | paddrHi, lo | paddrLo), floorLg(left))
+  // As far as the two differ only above, they can be aligned at once.
+  const atOnce = zeros(hi ^ paddrHi, lo ^ paddrLo)
   let best = 0
   while (best + 1 < plans.length && plans[best + 1]!.stepLg <= most) best++
   const plan = plans[best]!
   const larger = plans[best + 1]
-  let bytes = size
+  let bytes = left
   if (larger !== undefined && larger.stepLg <= atOnce) {
-    const toBoundary = larger.pgsize - below(hi, lo, larger.pgsize)
-    if (toBoundary + larger.pgsize <= size) bytes = toBoundary
+    const toBoundary = larger.pgsize - below(hi | paddrHi, lo | paddrLo, larger.pgsize)
+    if (toBoundary + larger.pgsize <= left) bytes = toBoundary
   }
-  picked.pgcount = Math.floor(bytes / plan.pgsize)
-  return plan
+  r.want(plan, Math.floor(bytes / plan.pgsize))
 }
 
 /** The number of zero bits below the lowest one of two lanes; 64 where all are. */

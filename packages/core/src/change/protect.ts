@@ -32,7 +32,7 @@ export function protect(own: Request, iova: bigint, size: number, prot: Prot, { 
   if (wrong !== undefined) throw wrong
   if (!isProt(prot)) throw explainProt('protect', prot)
   const range = { first: iova, last: iova + BigInt(size) - 1n }
-  return held(r, 'protect', hullOf(t, range), () => protectRange(t, range, prot, gather, cut))
+  return held(r, 'protect', () => protectRange(t, range, prot, gather, cut), hullOf(t, range))
 }
 
 /** A range with the whole of the leaves that it begins and ends in. */

@@ -7,8 +7,7 @@ import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { type AddressRange, slotsOf, windowsOf } from '../tree/leaf-range.ts'
-import { detachAt, finishGather, rangeGather, removeTable } from '../tree/prune.ts'
-import type { Tree } from '../tree/tree.ts'
+import { detachAt, removeTable } from '../tree/prune.ts'
 
 /** See `IoPageTable.trim`. */
 export function trim(own: Request, wanted: AddressRange | undefined, gather: IotlbGather | undefined): number {
@@ -16,8 +15,9 @@ export function trim(own: Request, wanted: AddressRange | undefined, gather: Iot
   const { t } = r
   bindGather('trim', gather, t)
   const range = checkedRange('trim', wanted)
-  const bytes = held(r, 'trim', range, () => trimTables(t, range, gather))
-  finishGather(t)
+  r.gather = gather
+  const bytes = held(r, 'trim', () => trimTables(r, range), range)
+  r.finishGather()
   return bytes
 }
 
@@ -25,20 +25,20 @@ export function trim(own: Request, wanted: AddressRange | undefined, gather: Iot
  * Takes out every table, with the tables in it, that lies wholly in the range and holds no leaf.
  * @returns bytes of those tables
  */
-function trimTables(t: Tree, range: AddressRange, gather: IotlbGather | undefined): number {
+function trimTables(r: Request, range: AddressRange): number {
+  const { t } = r
   let bytes = 0
-  for (const { first, last } of windowsOf(t, range)) bytes += trimTable({ t, range, gather }, t.root, t.rootWord, first, last)
+  for (const { first, last } of windowsOf(t, range)) bytes += trimTable({ r, range }, t.root, t.rootWord, first, last)
   return bytes
 }
 
 interface Trim {
-  readonly t: Tree
+  readonly r: Request
   readonly range: AddressRange
-  readonly gather: IotlbGather | undefined
 }
 
 function trimTable(trim: Trim, node: HotNode, table: number, first: bigint, last: bigint): number {
-  const { t } = trim
+  const { t } = trim.r
   const child = node.child
   if (child === undefined) return 0
   let bytes = 0
@@ -53,7 +53,7 @@ function trimTable(trim: Trim, node: HotNode, table: number, first: bigint, last
 }
 
 /** Whether all addresses of the slot that a device can use are in the range. */
-function covers({ t, range }: Trim, first: bigint, last: bigint): boolean {
+function covers({ r: { t }, range }: Trim, first: bigint, last: bigint): boolean {
   return inputRanges(t.compiled.geometry).every((window) => {
     const from = first > window.first ? first : window.first
     const to = last < window.last ? last : window.last
@@ -62,10 +62,11 @@ function covers({ t, range }: Trim, first: bigint, last: bigint): boolean {
 }
 
 /** Takes one table out as the flush order wants it. Returns the bytes of it and of those below. */
-function take({ t, gather }: Trim, node: HotNode, at: number, iova: bigint): number {
+function take({ r }: Trim, node: HotNode, at: number, iova: bigint): number {
+  const { t } = r
   let bytes = 0
   if (node.child !== undefined) t.forEachTable(node.child, t.tableOf(node, at), (_, { tableBytes }) => void (bytes += tableBytes))
-  if (t.compiled.policy.flushOrder === 'range') detachAt(t, node, at, iova, rangeGather(t, gather))
-  else removeTable(t, node, at, iova, gather)
+  if (t.compiled.policy.flushOrder === 'range') detachAt(t, node, at, iova, r.rangeGather())
+  else removeTable(t, node, at, iova, r.gather)
   return bytes
 }

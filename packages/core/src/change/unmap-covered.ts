@@ -4,39 +4,38 @@
  */
 
 import type { HotNode } from '../compile/hot-node.ts'
-import { advanceHi, advanceLo, join } from '../hot/lanes.ts'
+import { advanceHi, advanceLo } from '../hot/lanes.ts'
 import { type DecodedLeaf, decode } from '../read/decode.ts'
+import { partStays } from '../request/errors.ts'
+import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import { detachTable, rangeGather } from '../tree/prune.ts'
+import { detachTable } from '../tree/prune.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
-import { leafPrefix } from './unmap.ts'
 
-/** Where a walk over a range stands: what it has taken, and whether it met its end. */
+/** Takes down what is left of a request: less at a hole, or at a part of a larger leaf; more when the last mapping is larger than the rest. */
+export function unmapCovered(r: Request): number {
+  const bytes = r.left
+  held(r, 'unmapPages', sweep)
+  r.finishGather()
+  if (r.stop === 'part') r.warn(partStays(r.iova, r.t.compiled.granule))
+  return bytes - r.left
+}
+
+function sweep(r: Request): void {
+  const { t, hi, lo, left } = r
+  if (t.beyondRoot(hi, lo)) return
+  const { granule } = t.compiled
+  const gather = r.rangeGather()
+  const taken = sweepTable({ r, t, gather }, t.root, t.rootWord, hi, lo, left)
+  if (taken > 0) gather.note(hi, lo, granule, taken / granule)
+  r.advance(taken)
+}
+
+/** What every step of a sweep needs; the request's `stop` ends it. */
 interface Sweep {
+  readonly r: Request
   readonly t: Tree
   readonly gather: IotlbGather
-  ended: boolean
-}
-
-/**
- * Unmaps `bytes` from an aligned address in range on.
- * @returns bytes unmapped: fewer than asked at a hole or, with `t.stoppedAtLeaf` set, in the middle of a larger leaf; more than asked when
- * the last mapping is larger than the rest of the range
- */
-export function unmapCovered(t: Tree, hi: number, lo: number, bytes: number, given: IotlbGather | undefined): number {
-  t.stoppedAtLeaf = false
-  if (t.beyondRoot(hi, lo)) return 0
-  const gather = rangeGather(t, given)
-  const taken = sweepTable({ t, gather, ended: false }, t.root, t.rootWord, hi, lo, bytes)
-  if (taken > 0) gather.addRange(join(hi, lo), t.compiled.granule, taken / t.compiled.granule)
-  return taken
-}
-
-/** Notes one page of the last node that was unmapped, in the gather that a flush order of `range` has. */
-export function noteRange(t: Tree, gather: IotlbGather | undefined, iova: bigint): void {
-  if (gather === undefined) return
-  gather.addRange(iova, t.compiled.granule, 1)
-  gather.leafLevels |= 1 << t.last.node.level
 }
 
 /** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
@@ -44,7 +43,7 @@ function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: 
   const slotBytes = node.slotBytes
   const slots = (node.indexMask + 1) | 0
   let taken = 0
-  for (let index = slotIndex(node, hi, lo); index < slots && taken < bytes && !sweep.ended; ) {
+  for (let index = slotIndex(node, hi, lo); index < slots && taken < bytes && sweep.r.stop === ''; ) {
     const at = table + (index << node.entryLg)
     const entryHi = advanceHi(hi, lo, taken)
     const entryLo = advanceLo(lo, taken)
@@ -65,7 +64,7 @@ function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: 
 function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number, hi: number, lo: number): number {
   for (const plan of node.leaves) {
     if (!plan.simple || most < plan.slots || offsetIn(hi, lo, plan.pgsize) !== 0) continue
-    const n = leafPrefix(t, plan, at, most) & -plan.slots
+    const n = t.leafPrefix(plan, at, most) & -plan.slots
     if (n === 0) continue
     t.clear(node, at, n)
     gather.leafLevels |= 1 << node.node.level
@@ -86,7 +85,7 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
     return slotBytes
   }
   const taken = sweepTable(sweep, child, t.tableOf(node, at), hi, lo, Math.min(bytes, rest))
-  if (!sweep.ended && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, hi, lo, gather)
+  if (sweep.r.stop === '' && bytes >= slotBytes && taken === slotBytes) detachTable(t, node, at, hi, lo, gather)
   return taken
 }
 
@@ -94,7 +93,7 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
 function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
   const slots = (node.indexMask + 1) | 0
   for (const plan of node.leaves) {
-    if (!plan.simple || leafPrefix(t, plan, table, slots) !== slots) continue
+    if (!plan.simple || t.leafPrefix(plan, table, slots) !== slots) continue
     gather.leafLevels |= 1 << node.node.level
     return true
   }
@@ -103,12 +102,11 @@ function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
 
 /** One leaf of any size, from its head; otherwise the sweep ends here. Returns the slots. */
 function sweepLeaf(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number): number {
-  const { t, gather } = sweep
+  const { r, t, gather } = sweep
   const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
   const head = entry.type === 'leaf' && offsetIn(hi, lo, entry.size.pgsize) === 0
   if (!head) {
-    sweep.ended = true
-    t.stoppedAtLeaf = entry.type === 'leaf'
+    r.stop = entry.type === 'leaf' ? 'part' : 'hole'
     return 0
   }
   const { slots } = (entry as DecodedLeaf).size

@@ -2,52 +2,111 @@
 
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { isKernelRun, type RunKernel } from '../hot/accelerator.ts'
-import { fullPrefix32, fullPrefix64, prefix32, prefix64 } from '../hot/hot.ts'
-import { advanceHi, advanceLo, join } from '../hot/lanes.ts'
+import { advanceHi, advanceLo, highOf, join, lowOf } from '../hot/lanes.ts'
+import { unmapOne } from '../hot/one-page.ts'
 import { decode } from '../read/decode.ts'
+import { explainPages, explainRange, isCount, isInput, isInputRange, planOf } from '../request/arguments.ts'
+import { bindGather, noSizes, partStays } from '../request/errors.ts'
+import { held, type Request, type Stop } from '../request/request.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { removeTable } from '../tree/prune.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
+import { pickPages } from './pgsize.ts'
+import { withGather } from './report-leaves.ts'
+import { unmapCovered } from './unmap-covered.ts'
 
-/**
- * Unmaps up to `count` mappings of the plan's size; a slot that holds a table is taken down whole and counted whole.
- * @returns how many, up to the first hole or, with `t.stoppedAtLeaf` set, the first part of a larger leaf
- */
-export function unmapRun(t: Tree, plan: LeafPlan, iovaHi: number, iovaLo: number, count: number, gather: IotlbGather | undefined): number {
-  const node = plan.node
-  let hi = iovaHi
-  let lo = iovaLo
-  let left = count
-  t.stoppedAtLeaf = false
-  for (;;) {
-    const table = t.findTable(node, hi, lo)
-    if (table < 0) {
-      t.stoppedAtLeaf = table === BLOCKED
-      return count - left
+// One function, and a large one: V8 does not inline it into the fast path, which is then small enough to be inlined itself.
+/** See `IoPageTable.unmapPages`. */
+export function unmapPages(own: Request, iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather | undefined): number {
+  const { one } = own.hooks
+  if (gather !== undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && own.t.inCallback === false) {
+    bindGather('unmapPages', gather, own.t)
+    if (unmapOne(own.t, one, iova)) {
+      reportPage(own.t, one.plan, iova, gather)
+      return pgsize
     }
-    const index = slotIndex(node, hi, lo)
-    let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> plan.slotsLg
-    if (left < n) n = left
-    const at = (table + (index << node.entryLg)) | 0
-    const slots = n << plan.slotsLg
-    if (plan.simple && clearLeaves(t, plan, at, slots)) {
-      reportPages(t, plan, hi, lo, slots, gather)
-    } else {
-      const whole = unmapMixed(t, plan, at, n, hi, lo, gather)
-      if (whole < n) return count - left + whole
-    }
-    left -= n
-    if (left === 0) return count
-    hi = advanceHi(hi, lo, n * plan.pgsize)
-    lo = advanceLo(lo, n * plan.pgsize)
   }
+  const r = own.openChange('unmapPages')
+  const c = r.t.compiled
+  const size = planOf(c, pgsize)
+  if (size === undefined || !isCount(size, pgcount) || !r.enter(iova, iova))
+    throw explainPages(c, 'unmapPages', iova, undefined, pgsize, pgcount)
+  r.want(size, pgcount)
+  if (!isInput(r)) throw explainPages(c, 'unmapPages', iova, undefined, pgsize, pgcount)
+  bindGather('unmapPages', gather, r.t)
+  r.gather = gather
+  r.left = pgsize * pgcount
+  if (c.policy.freeTables === 'covered') return unmapCovered(r)
+  held(r, 'unmapPages', unmapRun)
+  if (r.stop === 'part') r.warn(partStays(r.iova, pgsize))
+  return pgsize * pgcount - r.left
+}
+
+/** See `IoPageTable.unmapRange`. */
+export function unmapRange(own: Request, iova: bigint, bytes: number, gather: IotlbGather | undefined): number {
+  const r = own.openChange('unmapRange')
+  const c = r.t.compiled
+  if (!r.enter(iova, iova) || !isInputRange(r, bytes)) {
+    const wrong = explainRange(c, 'unmapRange', iova, undefined, bytes, c.granule)
+    if (wrong !== undefined) throw wrong
+  }
+  if (c.plans.length === 0) throw noSizes('unmapRange')
+  bindGather('unmapRange', gather, r.t)
+  r.gather = gather
+  r.left = bytes
+  if (c.policy.freeTables === 'covered') return unmapCovered(r)
+  held(r, 'unmapPages', unmapRuns)
+  if (r.stop === 'part') r.warn(partStays(r.iova, r.size.pgsize))
+  return bytes - r.left
+}
+
+/** See `IoPageTable.unmap`. */
+export function unmap(own: Request, iova: bigint, bytes: number, gather: IotlbGather | undefined): number {
+  return withGather(own.t, gather, (used) => unmapRange(own, iova, bytes, used))
+}
+
+/** Unmaps what is left, a run of equal pages after the other. */
+function unmapRuns(r: Request): void {
+  while (r.left > 0 && r.stop === '') {
+    pickPages(r)
+    unmapRun(r)
+  }
+}
+
+/** Unmaps mappings of the size that is wanted, up to the first hole or part of a larger leaf; a slot that holds a table is taken down whole. */
+function unmapRun(r: Request): void {
+  const { size } = r
+  for (let left = r.count; left > 0 && r.stop === ''; ) {
+    const done = unmapInTable(r, left)
+    left -= done
+    r.advance(done * size.pgsize)
+  }
+}
+
+/** Unmaps as many of `most` mappings as one table has. Returns how many it unmapped. */
+function unmapInTable(r: Request, most: number): number {
+  const { t, size, hi, lo } = r
+  const node = size.node
+  const table = t.findTable(node, hi, lo)
+  if (table < 0) {
+    r.stop = table === BLOCKED ? 'part' : 'hole'
+    return 0
+  }
+  const index = slotIndex(node, hi, lo)
+  let n = ((node.runMask + 1 - (index & node.runMask)) | 0) >> size.slotsLg
+  if (most < n) n = most
+  const at = (table + (index << node.entryLg)) | 0
+  const slots = n << size.slotsLg
+  if (!size.simple || !clearLeaves(t, size, at, slots)) return unmapMixed(r, at, n)
+  reportPages(t, size, hi, lo, slots, r.gather)
+  return n
 }
 
 /** Clears the entries where all of them surely are this leaf; otherwise none. */
 function clearLeaves(t: Tree, plan: LeafPlan, at: number, slots: number): boolean {
   if (t.kernel !== undefined && clearWhole(t, t.kernel, plan, at, slots)) return true
-  if (leafPrefix(t, plan, at, slots) !== slots) return false
+  if (t.leafPrefix(plan, at, slots) !== slots) return false
   t.clear(plan.node, at, slots)
   return true
 }
@@ -66,68 +125,54 @@ function clearWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, slot
   return true
 }
 
-/** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
-export function leafPrefix(t: Tree, plan: LeafPlan, at: number, slots: number): number {
-  const { node, matchMask, matchValue } = plan
-  if (node.entryLg === 0)
-    return plan.checkEmpty
-      ? fullPrefix32(t.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
-      : prefix32(t.words, at, slots, matchMask, matchValue)
-  const n = plan.checkEmpty
-    ? fullPrefix64(t.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
-    : prefix64(t.words, at, slots, matchMask, matchValue)
-  return plan.matchMaskHi === 0 ? n : prefix64(t.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)
-}
-
 /** A run that is not made of equal leaves: with tables, smaller leaves of the same node, or an end. Returns the mappings taken down. */
-function unmapMixed(t: Tree, plan: LeafPlan, at: number, n: number, hi: number, lo: number, gather: IotlbGather | undefined): number {
+function unmapMixed(r: Request, at: number, n: number): number {
+  const { t, size, hi, lo, gather } = r
   let whole = 0
-  while (whole < n) {
-    const mappings = wholeMappings(t, plan, at + ((whole << plan.slotsLg) << plan.node.entryLg), n - whole)
-    if (mappings === 0) break
-    whole += mappings
-  }
-  const slots = whole << plan.slotsLg
+  while (whole < n && r.stop === '') whole += wholeMappings(r, at + ((whole << size.slotsLg) << size.node.entryLg), n - whole)
+  const slots = whole << size.slotsLg
   if (slots === 0) return 0
   if (t.compiled.policy.flushOrder === 'walks-first') {
-    removeTables(t, plan, at, slots, join(hi, lo), gather)
-    t.clear(plan.node, at, slots)
-    reportPages(t, plan, hi, lo, slots, gather)
-  } else clearInOrder(t, plan, at, slots, hi, lo, gather)
+    removeTables(r, at, slots)
+    t.clear(size.node, at, slots)
+    reportPages(t, size, hi, lo, slots, gather)
+  } else clearInOrder(r, at, slots)
   return whole
 }
 
 /**
  * How many mappings' places, of at most `n`, hold something there that goes as one: one, or those of a larger leaf of the same node that
- * somebody else marked and that is never mapped as such.
+ * somebody else marked and that is never mapped as such. None, and the request stops.
  */
-function wholeMappings(t: Tree, plan: LeafPlan, at: number, n: number): number {
-  if (isWhole(t, plan, at)) return 1
-  if (!t.stoppedAtLeaf) return 0
-  const entry = decode(t.compiled.geometry, plan.node.node, t.rawAt(plan.node, at))
-  if (entry.type !== 'leaf' || entry.size.encode !== false) return 0
-  const { slots } = entry.size
-  const isHead = (at & ((slots << plan.node.entryLg) - 1)) === 0
-  if (!isHead || slots > n << plan.slotsLg) return 0
-  t.stoppedAtLeaf = false
-  return slots >> plan.slotsLg
+function wholeMappings(r: Request, at: number, n: number): number {
+  const { t, size: plan } = r
+  const end = endOf(r, at)
+  if (end === '') return 1
+  if (end === 'part') {
+    const entry = decode(t.compiled.geometry, plan.node.node, t.rawAt(plan.node, at))
+    if (entry.type === 'leaf' && entry.size.encode === false) {
+      const { slots } = entry.size
+      const isHead = (at & ((slots << plan.node.entryLg) - 1)) === 0
+      if (isHead && slots <= n << plan.slotsLg) return slots >> plan.slotsLg
+    }
+  }
+  r.stop = end
+  return 0
 }
 
-/** Whether all entries of one mapping's place hold something that an unmap of this size may take down. */
-function isWhole(t: Tree, plan: LeafPlan, at: number): boolean {
+/** Why an unmap ends at one mapping's place; '' where all of its entries hold something that it may take down. */
+function endOf({ t, size: plan }: Request, at: number): Stop {
   for (let slot = 0; slot < plan.slots; slot++) {
     const word = at + (slot << plan.node.entryLg)
     if (t.isTable(plan.node, word)) {
-      if (t.compiled.policy.freeTables === 'never') return false
-    } else if (!t.isLeafWithin(plan, word)) {
-      t.stoppedAtLeaf = !t.isEmpty(plan.node, word)
-      return false
-    }
+      if (t.compiled.policy.freeTables === 'never') return 'hole'
+    } else if (!t.isLeafWithin(plan, word)) return t.isEmpty(plan.node, word) ? 'hole' : 'part'
   }
-  return true
+  return ''
 }
 
-function removeTables(t: Tree, plan: LeafPlan, at: number, slots: number, iova: bigint, gather: IotlbGather | undefined): void {
+function removeTables(r: Request, at: number, slots: number): void {
+  const { t, size: plan, iova, gather } = r
   for (let slot = 0; slot < slots; slot++) {
     const word = at + (slot << plan.node.entryLg)
     if (t.isTable(plan.node, word)) removeTable(t, plan.node, word, iova + BigInt(slot) * BigInt(plan.slotBytes), gather)
@@ -135,7 +180,8 @@ function removeTables(t: Tree, plan: LeafPlan, at: number, slots: number, iova: 
 }
 
 /** Leaves are cleared and reported in runs, tables one by one, in the order of their slots. */
-function clearInOrder(t: Tree, plan: LeafPlan, at: number, slots: number, hi: number, lo: number, gather: IotlbGather | undefined): void {
+function clearInOrder(r: Request, at: number, slots: number): void {
+  const { t, size: plan, hi, lo, gather } = r
   const node = plan.node
   for (let slot = 0; slot < slots; ) {
     const word = at + (slot << node.entryLg)
@@ -171,4 +217,12 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
   } finally {
     t.inCallback = outer
   }
+}
+
+/** Reports one page that the fast path unmapped. */
+function reportPage(t: Tree, plan: LeafPlan, iova: bigint, gather: IotlbGather): void {
+  if (t.compiled.policy.flushOrder === 'range') {
+    gather.addRange(iova, t.compiled.granule, 1)
+    gather.leafLevels |= 1 << t.last.node.level
+  } else reportPages(t, plan, highOf(iova), lowOf(iova), 1, gather)
 }

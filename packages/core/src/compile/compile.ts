@@ -23,6 +23,8 @@ export interface Compiled {
   readonly root: HotNode
   /** Whether the root may grow. */
   readonly grows: boolean
+  /** Whether a map has something to do at its end: the root may have grown, or a gather is to be synced. */
+  readonly finishes: boolean
   /** The node of the smallest pages: the last of the chain. */
   readonly last: HotNode
   /** The plans that `mapPages` may use: those of the agreed bitmap, smallest first. */
@@ -112,6 +114,7 @@ function compile(format: AnyFmt, config: Agreed<FormatConfig>): Compiled {
     chain,
     root,
     grows: geometry.growsTo !== undefined,
+    finishes: geometry.growsTo !== undefined || policy.flushOrder === 'range',
     last,
     plans,
     granule,

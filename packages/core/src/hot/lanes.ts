@@ -3,18 +3,39 @@
 /** The scratch array: what is stored here is read as {@link lanes}. */
 export const lanes64: BigUint64Array = new BigUint64Array(2)
 
-/** Lanes of the two values of {@link split}: low and high of the first, low and high of the second. Little-endian hosts only. */
+/** Lanes of the two values of {@link lanes64}: low and high of the first, low and high of the second. Little-endian hosts only. */
 export const lanes: Int32Array = new Int32Array(lanes64.buffer)
 
-/** Puts two values into {@link lanes}. They must be below 2^64. */
-export const split = (first: bigint, second: bigint): void => {
-  lanes64[0] = first
-  lanes64[1] = second
+/** The low lane of a value below 2^64. */
+export const lowOf = (value: bigint): number => {
+  lanes64[0] = value
+  return lanes[0]!
 }
 
-/** Puts a value below 2^64 into the first two {@link lanes}. */
-export const splitOne = (value: bigint): void => {
+/** The high lane of a value below 2^64. */
+export const highOf = (value: bigint): number => {
   lanes64[0] = value
+  return lanes[1]!
+}
+
+/** Two addresses by lane. */
+export interface AddressLanes {
+  hi: number
+  lo: number
+  paddrHi: number
+  paddrLo: number
+}
+
+/** Puts two values below 2^64 where their lanes are kept. */
+export const enterLanes = (to: AddressLanes, iova: bigint, paddr: bigint): void => {
+  const scratch = lanes64
+  scratch[0] = iova
+  scratch[1] = paddr
+  const four = lanes
+  to.lo = four[0]!
+  to.hi = four[1]!
+  to.paddrLo = four[2]!
+  to.paddrHi = four[3]!
 }
 
 /**

@@ -7,7 +7,7 @@
 import type { Compiled } from '../compile/compile.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from '../compile/moves.ts'
-import type { MapResult } from '../table/table-options.ts'
+import type { MapResult } from '../request/errors.ts'
 import type { Tree } from '../tree/tree.ts'
 import { isUpper64, join, lanes, lanes64 } from './lanes.ts'
 

@@ -9,7 +9,7 @@ import { laneHi, laneLo } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { IoPgtableError } from '../errors.ts'
 import { kernelOf, type RunKernel } from '../hot/accelerator.ts'
-import { clear64, fill32, prefix32, prefix64 } from '../hot/hot.ts'
+import { clear64, fill32, fullPrefix32, fullPrefix64, prefix32, prefix64 } from '../hot/hot.ts'
 import { decode, kindOf } from '../read/decode.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
@@ -29,6 +29,16 @@ export const DEAD = 1
 export const UNIT = 64
 /** Words from which on the call of TypedArray.fill pays. */
 const LONG = 64
+
+/** There is no memory for a table, whose allocator says why. What was thrown by a callback is another thing, whatever it is. */
+export class NoTableMemory extends Error {
+  override readonly cause: IoPgtableError
+
+  constructor(cause: IoPgtableError) {
+    super(cause.message)
+    this.cause = cause
+  }
+}
 
 /** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
 export class TableMemory {
@@ -51,14 +61,6 @@ export class TableMemory {
   inCallback = false
   /** Tables whose flush failed: they stay allocated until the table is freed. */
   readonly stranded: TableList[] = []
-  /** The gather of a `range` flush order for a call that was given none. */
-  ownGather: IotlbGather | undefined = undefined
-  /** Why the last map run ended before its end; a field, so that the run's result can be a number. */
-  mapStop: '' | 'EEXIST' | 'ENOMEM' = ''
-  /** Whether the last unmap run ended at a part of a larger leaf, not at a hole. */
-  stoppedAtLeaf = false
-  /** Why the allocator had no memory, when it had none. */
-  allocError: IoPgtableError | undefined = undefined
 
   constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
     this.pool = pool
@@ -94,6 +96,14 @@ export class TableMemory {
     return Atomics.compareExchange(this.pool.cells, at >> 1, want, BigInt.asIntN(64, raw)) === want
   }
 
+  /** The memory from a physical address on, and less of it where it ends; undefined outside. */
+  bytesAt(paddr: bigint, byteLength: number): Uint8Array | undefined {
+    const { words, base, size } = this.pool
+    const offset = paddr - base
+    if (offset < 0n || offset >= BigInt(size)) return undefined
+    return new Uint8Array(words.buffer, words.byteOffset + Number(offset), Math.min(byteLength, size - Number(offset)))
+  }
+
   /** The raw descriptor at a word index: cold. */
   rawAt(node: HotNode, at: number): bigint {
     if (node.entryLg === 0) return BigInt(this.words[at]! >>> 0)
@@ -121,6 +131,19 @@ export class TableMemory {
     return prefix32(this.words, at, n, node.emptyMask, node.emptyValue)
   }
 
+  /** How many of the entries from `at` on surely are this leaf, for a `simple` plan. */
+  leafPrefix(plan: LeafPlan, at: number, slots: number): number {
+    const { node, matchMask, matchValue } = plan
+    if (node.entryLg === 0)
+      return plan.checkEmpty
+        ? fullPrefix32(this.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
+        : prefix32(this.words, at, slots, matchMask, matchValue)
+    const n = plan.checkEmpty
+      ? fullPrefix64(this.words, at, slots, matchMask, matchValue, node.emptyMask, node.emptyValue)
+      : prefix64(this.words, at, slots, matchMask, matchValue)
+    return plan.matchMaskHi === 0 ? n : prefix64(this.words, at + 1, n, plan.matchMaskHi, plan.matchValueHi)
+  }
+
   isTable(node: HotNode, at: number): boolean {
     const d = this.words[at]!
     return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue
@@ -136,10 +159,9 @@ export class TableMemory {
     return kindOf(node.node, this.rawAt(node, at)).type === 'empty'
   }
 
-  /** A table filled with empty entries and synced, or undefined when the memory is exhausted. */
-  alloc(node: HotNode): PtPtr | undefined {
-    const ptr = this.#tryAlloc(node, this.#zeroed)
-    if (ptr === undefined) return undefined
+  /** A table filled with empty entries and synced. @throws {@link NoTableMemory} */
+  alloc(node: HotNode): PtPtr {
+    const ptr = this.#allocBy(node, this.#zeroed)
     const at = ptr >>> 2
     try {
       if ((node.emptyLo | node.emptyHi) !== 0) this.clear(node, at, (node.indexMask + 1) | 0)
@@ -151,13 +173,13 @@ export class TableMemory {
     return ptr
   }
 
-  /** A table whose entries are anything, for a caller that writes all of them before it links it; or undefined. */
-  allocBare(node: HotNode): PtPtr | undefined {
-    return this.#tryAlloc(node, this.#bare)
+  /** A table whose entries are anything, for a caller that writes all of them before it links it. @throws {@link NoTableMemory} */
+  allocBare(node: HotNode): PtPtr {
+    return this.#allocBy(node, this.#bare)
   }
 
   /** The allocator may call its `onPressure` hook: changing this table from there is refused. */
-  #tryAlloc(node: HotNode, options: AllocOptions): PtPtr | undefined {
+  #allocBy(node: HotNode, options: AllocOptions): PtPtr {
     const outer = this.inCallback
     this.inCallback = true
     try {
@@ -165,9 +187,7 @@ export class TableMemory {
       this.account(node.tableBytes)
       return ptr
     } catch (error) {
-      if (!(error instanceof IoPgtableError) || error.code !== 'ENOMEM') throw error
-      this.allocError = error
-      return undefined
+      throw error instanceof IoPgtableError && error.code === 'ENOMEM' ? new NoTableMemory(error) : error
     } finally {
       this.inCallback = outer
     }
@@ -200,7 +220,7 @@ export class TableMemory {
 
   freed(list: TableList): void {
     this.account(-list.bytes)
-    list.putBack()
+    this.call(() => list.putBack())
   }
 
   get tableBytes(): number {

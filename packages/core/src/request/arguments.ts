@@ -4,8 +4,9 @@ import type { Compiled } from '../compile/compile.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type ErrorCode, hex, IoPgtableError } from '../errors.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
-import { isBelow64, join, lanes, split, splitOne } from '../hot/lanes.ts'
+import { highOf, isBelow64, join, lowOf } from '../hot/lanes.ts'
 import type { AddressRange } from '../tree/leaf-range.ts'
+import type { Request } from './request.ts'
 
 /** The plan of exactly that page size; undefined where the agreed bitmap lacks it. */
 export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
@@ -14,55 +15,57 @@ export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
   return undefined
 }
 
-/** Whether a value is a bigint of 64 bits. It uses the first two of the lanes. */
+/** Whether a value is a bigint of 64 bits. */
 export function isAddress(value: unknown): value is bigint {
-  if (typeof value !== 'bigint') return false
-  splitOne(value)
-  return isBelow64(value, lanes[1]!)
+  return typeof value === 'bigint' && isBelow64(value, highOf(value))
 }
 
-/** Whether the address in the lanes is one that the table translates. */
+/** Whether an address is one that the table translates. */
 export function inWindow(c: Compiled, hi: number, lo: number): boolean {
   const h = hi & c.inputMaskHi
   const l = lo & c.inputMaskLo
   return (h === c.inputHi && l === c.inputLo) || (h === c.upperHi && l === c.upperLo)
 }
 
-/** Whether `pgcount` pages of the plan from the address in the lanes on are aligned and inside the input window. */
-export function isInput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
-  if (((lo & plan.offsetLo) | (hi & plan.offsetHi)) !== 0 || !inWindow(c, hi, lo)) return false
-  if (pgcount === 1 && c.pagesFit) return true
+/** Whether the pages that a map wants are, at both ends, aligned and in range. */
+export function isMappable(r: Request): boolean {
+  return isInput(r) && isOutput(r)
+}
+
+/** Whether the pages that the request wants are aligned and inside the input window. */
+export function isInput({ t, size, count, hi, lo }: Request): boolean {
+  const c = t.compiled
+  if (((lo & size.offsetLo) | (hi & size.offsetHi)) !== 0 || !inWindow(c, hi, lo)) return false
+  if (count === 1 && c.pagesFit) return true
   // Exact: the addresses are multiples of a page, so that the sums have at most 53 significant bits.
-  const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
-  return isCount(plan, pgcount) && offset + pgcount * plan.pgsize <= c.inputBytes
+  return offsetIn(c, hi, lo) + count * size.pgsize <= c.inputBytes
 }
 
-/** The same for output addresses; the descriptor must have a place for each of their bits, too. */
-export function isOutput(c: Compiled, plan: LeafPlan, hi: number, lo: number, pgcount: number): boolean {
-  if (((lo & plan.unfitLo) | (hi & plan.unfitHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
-  if (pgcount === 1 && c.pagesFit) return true
+/** Whether the output addresses of these pages are, too, and the descriptor has a place for each of their bits. */
+function isOutput({ t, size, count, paddrHi: hi, paddrLo: lo }: Request): boolean {
+  const c = t.compiled
+  if (((lo & size.unfitLo) | (hi & size.unfitHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
+  if (count === 1 && c.pagesFit) return true
   const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
-  const bytes = pgcount * plan.pgsize
-  return first + bytes <= c.outputBytes && runFits(plan, first, bytes)
+  const bytes = count * size.pgsize
+  return first + bytes <= c.outputBytes && runFits(size, first, bytes)
 }
 
-/** Whether `size` bytes from the address on are whole pages inside one input window. */
-export function isRange(c: Compiled, iova: bigint, size: number): boolean {
-  if (!isAddress(iova) || !isSize(c, size)) return false
-  split(iova, 0n)
-  const lo = lanes[0]!
-  const hi = lanes[1]!
-  const offset = ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
-  return isMultiple(c, hi, lo) && inWindow(c, hi, lo) && offset + size <= c.inputBytes
+/** Whether `bytes` from the request's address on are whole pages inside one input window. */
+export function isInputRange({ t, hi, lo }: Request, bytes: number): boolean {
+  const c = t.compiled
+  return isSize(c, bytes) && isMultiple(c, hi, lo) && inWindow(c, hi, lo) && offsetIn(c, hi, lo) + bytes <= c.inputBytes
 }
 
-/** The same for output addresses. */
-export function isOutputRange(c: Compiled, paddr: bigint, size: number): boolean {
-  if (!isAddress(paddr) || !isSize(c, size)) return false
-  split(paddr, 0n)
-  const lo = lanes[0]!
-  const hi = lanes[1]!
-  return isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + size <= c.outputBytes
+/** Whether `bytes` from its output address on are whole pages of the output addresses. */
+export function isOutputRange({ t, paddrHi: hi, paddrLo: lo }: Request, bytes: number): boolean {
+  const c = t.compiled
+  return isSize(c, bytes) && isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + bytes <= c.outputBytes
+}
+
+/** How far into the input window an address is. */
+function offsetIn(c: Compiled, hi: number, lo: number): number {
+  return ((hi & ~c.inputMaskHi) >>> 0) * 0x1_0000_0000 + ((lo & ~c.inputMaskLo) >>> 0)
 }
 
 function isSize(c: Compiled, size: number): boolean {
@@ -79,13 +82,19 @@ function runFits(plan: LeafPlan, first: number, bytes: number): boolean {
   return (first % plan.unfitStep) + bytes <= plan.unfitStep
 }
 
-function isCount(plan: LeafPlan, pgcount: number): boolean {
+/** Whether so many pages can be asked for at all. */
+export function isCount(plan: LeafPlan, pgcount: number): boolean {
   return Number.isInteger(pgcount) && pgcount > 0 && pgcount * plan.pgsize <= Number.MAX_SAFE_INTEGER
 }
 
 /** Whether `prot` is an OR of known flags with READ or WRITE in it. */
 export function isProt(prot: Prot): boolean {
   return Number.isInteger(prot) && prot >= 0 && prot < PROT_LIMIT && (prot & (Prots.READ | Prots.WRITE)) !== 0
+}
+
+/** Whether the leaf of the size that is wanted can have the request's prot, which is one; its attribute bits are cached from the first time on. */
+export function isExpressible({ t, size, prot }: Request): boolean {
+  return size.attrs[(prot << 2) | 2] === prot || size.resolve(t.compiled.format, t.compiled.config, prot)
 }
 
 /** What is wrong with the pages of a call: for a call that failed the tests above. `paddr` undefined: an unmap. */
@@ -96,7 +105,7 @@ export function explainPages(
   paddr: bigint | undefined,
   pgsize: number,
   pgcount: number,
-): IoPgtableError | undefined {
+): IoPgtableError {
   const plan = planOf(c, pgsize)
   if (plan === undefined)
     return invalid(op, 'pgsize', pgsize, `one of the page sizes ${c.plans.map((p) => hex(p.pgsize)).join(', ')} expected`)
@@ -105,7 +114,8 @@ export function explainPages(
   if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
   return (
     explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
-    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, bytes)))
+    (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, bytes))) ??
+    invalid(op, 'iova', iova, 'refused')
   )
 }
 
@@ -161,10 +171,10 @@ function explainAddress(
 
 function inOneWindow(c: Compiled, first: bigint, last: bigint): boolean {
   if (last >> 64n !== 0n) return false
-  split(first, last)
-  const [firstLo, firstHi, lastLo, lastHi] = lanes as unknown as [number, number, number, number]
-  const sameHalf = (firstHi & c.inputMaskHi) === (lastHi & c.inputMaskHi) && (firstLo & c.inputMaskLo) === (lastLo & c.inputMaskLo)
-  return sameHalf && inWindow(c, firstHi, firstLo)
+  const hi = highOf(first)
+  const lo = lowOf(first)
+  const sameHalf = ((hi ^ highOf(last)) & c.inputMaskHi) === 0 && ((lo ^ lowOf(last)) & c.inputMaskLo) === 0
+  return sameHalf && inWindow(c, hi, lo)
 }
 
 function limits(c: Compiled, name: 'iova' | 'paddr'): string {

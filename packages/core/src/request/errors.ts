@@ -1,8 +1,18 @@
-/** The errors of the engine that are not about arguments. */
-import { IoPgtableError } from '../errors.ts'
-import type { MapResult } from '../table/table-options.ts'
+/** What a map answers, and the errors of the engine that are not about its arguments. */
+import { hex, IoPgtableError } from '../errors.ts'
 import { IotlbGather } from '../tlb/gather.ts'
 import type { Tree } from '../tree/tree.ts'
+
+/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
+export interface MapResult {
+  /** Bytes mapped, from the start of the range on. */
+  readonly mapped: number
+  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
+  readonly error: IoPgtableError | undefined
+}
+
+/** What a map of nothing returns, to begin with. */
+export const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
 
 export function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }
@@ -15,10 +25,10 @@ export function bindGather(op: string, gather: IotlbGather | undefined, t: Tree)
   gather.bind(t)
 }
 
-/** Whether two arrays share memory, but do not start together: what is written to one then destroys what is not yet read of the other. */
-export function overlapApart(a: BigUint64Array, b: BigUint64Array): boolean {
-  if (a.buffer !== b.buffer || a.byteOffset === b.byteOffset) return false
-  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
+/** An unmap ended at a part of a larger leaf. */
+export function partStays(iova: bigint, pgsize: number): IoPgtableError {
+  const text = `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`
+  return new IoPgtableError('EINVAL', 'unmapPages', text, { value: iova })
 }
 
 export function noSizes(op: string): IoPgtableError {

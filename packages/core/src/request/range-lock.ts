@@ -4,7 +4,7 @@
  */
 import { spinLock, spinUnlock } from '@io-pgtable/pt-allocator'
 import { hex, IoPgtableError } from '../errors.ts'
-import { join, lanes, split } from '../hot/lanes.ts'
+import { highOf, join, lowOf } from '../hot/lanes.ts'
 
 const SLOTS = 32
 /** One held range: in use, first lo, first hi, last lo, last hi. */
@@ -22,13 +22,8 @@ export class RangeLock {
     this.#base = base
   }
 
-  /** Runs `work` while holding `bytes` from `first` on. @throws `EBUSY` naming both ranges when somebody holds a part of it. */
-  hold<T>(op: string, first: bigint, bytes: number, work: () => T): T {
-    return this.holdTo(op, first, first + BigInt(bytes) - 1n, work)
-  }
-
-  /** The same for a range by its last address. */
-  holdTo<T>(op: string, first: bigint, last: bigint, work: () => T): T {
+  /** Runs `work` while holding `first` to `last`. @throws `EBUSY` naming both ranges when somebody holds a part of it. */
+  hold<T>(op: string, first: bigint, last: bigint, work: () => T): T {
     const slot = this.#acquire(op, first, last)
     try {
       return work()
@@ -47,8 +42,7 @@ export class RangeLock {
         else this.#refuseOverlap(op, slot, first, last)
       }
       if (free < 0) throw new IoPgtableError('EBUSY', op, `more than ${SLOTS} ranges are held at once`)
-      split(first, last)
-      this.#state.set(lanes, free + 1)
+      this.#state.set([lowOf(first), highOf(first), lowOf(last), highOf(last)], free + 1)
       Atomics.store(this.#state, free, 1)
       return free
     } finally {

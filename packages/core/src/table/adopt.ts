@@ -5,13 +5,12 @@ import type { HotNode } from '../compile/hot-node.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import type { AnyFmt, ConfigOf, FormatConfig, HardwareOf } from '../format/format.ts'
 import { AdoptedMemory, type AdoptMemory } from '../memory/adopted-memory.ts'
-import { freshState } from '../memory/share.ts'
-import { rootSpare, STATE_ROOT, STATE_UNITS, STATE_WORDS, UNIT } from '../memory/table-memory.ts'
+import { rootSpare, STATE_ROOT, STATE_UNITS, UNIT } from '../memory/table-memory.ts'
 import { decode } from '../read/decode.ts'
-import { RANGE_LOCK_WORDS } from '../request/range-lock.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { Tree } from '../tree/tree.ts'
 import { adoptRegisters, adoptRoots } from './adopt-format.ts'
+import { newState, type Parts, partsOf } from './create.ts'
 import type { TableOptions } from './table-options.ts'
 
 /** What a table is adopted with, beside the members of its configuration that registers do not tell. */
@@ -35,18 +34,18 @@ export interface AdoptOptions<F> extends Omit<TableOptions, 'debug'> {
 export type AdoptRequest<F extends AnyFmt> = AdoptOptions<F> & Partial<ConfigOf<F>>
 
 /** Finds and checks the table. @throws `EINVAL`, `EFAULT`: see `IoPageTable.adopt` */
-export function adoptTree(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partial<FormatConfig>): Tree {
-  const { allocator, memory, registers, root, roots, onForeign, tlb, onWarn: _warn, onRoot: _root, debug, name, ...given } = request
+export function adoptTable(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partial<FormatConfig>): Parts {
+  const { allocator, memory, registers, root, roots, onForeign, tlb, onWarn, onRoot, debug, name, ...given } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'adopt', 'allocator: a PtPool expected')
   if ((registers === undefined) === (roots === undefined)) throw new IoPgtableError('EINVAL', 'adopt', 'either registers or roots expected')
   const adopted = roots === undefined ? adoptRegisters(format, registers, root, given) : adoptRoots(format, roots, given as FormatConfig)
   const compiled = compileFormat(adopted.format, adopted.config)
   const region = new AdoptedMemory(allocator, memory, onForeign)
-  const state = freshState(allocator.shared, STATE_WORDS + (debug?.rangeLock ? RANGE_LOCK_WORDS : 0))
+  const state = newState(allocator, debug)
   state[STATE_ROOT] = rootWord(compiled, region, adopted.roots) | compiled.chain.indexOf(compiled.root)
   const tree = new Tree(region, compiled, state, allocator.owner(name ?? format.FORMAT), tlb ?? NOOP_FLUSH_OPS)
   state[STATE_UNITS] = new Survey(tree, region, allocator).run() / UNIT
-  return tree
+  return partsOf(tree, { onWarn, onRoot, debug })
 }
 
 /** The word index of the root block: separate roots must lie one after the other. */

@@ -1,16 +1,8 @@
-/** What a table is made with, beside its format's configuration, and what mapping answers. */
+/** What a table is made with, beside its format's configuration. */
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import type { LifetimeDebug } from '../device/lifetime.ts'
 import type { IoPgtableError } from '../errors.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
-
-/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
-export interface MapResult {
-  /** Bytes mapped, from the start of the range on. */
-  readonly mapped: number
-  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
-  readonly error: IoPgtableError | undefined
-}
 
 export interface DebugOptions {
   /** End a call at the end of a table, as a kernel does, so that the caller's loop can be tested. */
@@ -54,11 +46,4 @@ export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn' | 'on
   readonly sync?: (paddr: bigint, byteLength: number) => void
   /** As the pool's `onPressure`. */
   readonly onPressure?: (bytes: number) => void
-}
-
-/** The hooks of a table, whichever way it was made. */
-export interface Hooks {
-  readonly onWarn: TableOptions['onWarn'] | undefined
-  readonly onRoot: TableOptions['onRoot'] | undefined
-  readonly debug: DebugOptions | undefined
 }

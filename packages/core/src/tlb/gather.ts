@@ -1,7 +1,7 @@
 /** An accumulated IOTLB invalidation, as Linux's `struct iommu_iotlb_gather`, with the tables that wait for it. */
 import type { PtPtr } from '@io-pgtable/pt-allocator'
 import { IoPgtableError } from '../errors.ts'
-import { advanceHi, advanceLo, isBelow, join, lanes, splitOne } from '../hot/lanes.ts'
+import { advanceHi, advanceLo, highOf, isBelow, join, lowOf } from '../hot/lanes.ts'
 import type { TableList } from '../memory/adopted-memory.ts'
 
 /** What a gather needs of the table that it serves. */
@@ -59,8 +59,8 @@ export class IotlbGather {
 
   /** Notes `count` leaves of `granule` bytes from `iova` on, extending the range; for drivers' `addPages`. */
   addRange(iova: bigint, granule: number, count: number): void {
-    splitOne(BigInt.asUintN(64, iova))
-    this.note(lanes[1]!, lanes[0]!, granule, count)
+    const address = BigInt.asUintN(64, iova)
+    this.note(highOf(address), lowOf(address), granule, count)
   }
 
   /** {@link IotlbGather.addRange} for an address in lanes. */

@@ -39,7 +39,7 @@ export function forEachLeaf(own: Request, wanted: AddressRange | undefined, visi
     })
     return more !== false
   }
-  return held(r, 'forEachLeaf', range, () => eachLeaf(t, range, each))
+  return held(r, 'forEachLeaf', () => eachLeaf(t, range, each), range)
 }
 
 /** See `IoPageTable.snapshot`. */
@@ -48,10 +48,7 @@ export function snapshot(own: Request): Snapshot {
   const { t } = r
   const { format, context } = t.compiled
   const builder = new SnapshotBuilder()
-  held(r, 'snapshot', EVERYTHING, () =>
-    eachLeaf(t, EVERYTHING, ({ iova, paddr, size, entry }) => {
-      builder.add(iova, paddr, size, format.prot(entry.raw, entry.kind, context))
-    }),
-  )
+  const add = ({ iova, paddr, size, entry }: LeafPlace): void => builder.add(iova, paddr, size, format.prot(entry.raw, entry.kind, context))
+  held(r, 'snapshot', () => eachLeaf(t, EVERYTHING, add), EVERYTHING)
   return { format: format.FORMAT, runs: builder.runs }
 }

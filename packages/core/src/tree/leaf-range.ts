@@ -4,7 +4,7 @@
  */
 
 import type { HotNode } from '../compile/hot-node.ts'
-import { lanes, split } from '../hot/lanes.ts'
+import { highOf, lowOf } from '../hot/lanes.ts'
 import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
 import { inputRanges } from '../read/walk.ts'
 import { slotIndex, type Tree } from './tree.ts'
@@ -92,8 +92,7 @@ function leavesOf(t: Tree, node: HotNode, table: number, first: bigint, last: bi
 }
 
 function indexAt(node: HotNode, iova: bigint): number {
-  split(iova, 0n)
-  return slotIndex(node, lanes[1]!, lanes[0]!)
+  return slotIndex(node, highOf(iova), lowOf(iova))
 }
 
 /** The leaf that an entry belongs to; undefined for an entry that is none. */

@@ -2,7 +2,7 @@
 
 import type { PtPtr } from '@io-pgtable/pt-allocator'
 import type { HotNode } from '../compile/hot-node.ts'
-import { lanes, splitOne } from '../hot/lanes.ts'
+import { highOf, lowOf } from '../hot/lanes.ts'
 import { AdoptedMemory } from '../memory/adopted-memory.ts'
 import { rootSpare } from '../memory/table-memory.ts'
 import { inputRanges } from '../read/walk.ts'
@@ -59,24 +59,7 @@ export function detachTable(t: Tree, node: HotNode, at: number, hi: number, lo: 
 
 /** {@link detachTable} for an address that is a bigint. */
 export function detachAt(t: Tree, node: HotNode, at: number, iova: bigint, gather: IotlbGather): void {
-  splitOne(iova)
-  detachTable(t, node, at, lanes[1]!, lanes[0]!, gather)
-}
-
-/** The gather of a call whose flush order is `range`: the caller's, or one that ends with the call. */
-export function rangeGather(t: Tree, gather: IotlbGather | undefined): IotlbGather {
-  if (gather !== undefined) return gather
-  t.ownGather ??= new IotlbGather()
-  t.ownGather.bind(t)
-  return t.ownGather
-}
-
-/** Syncs the call's own gather, if it used one. */
-export function finishGather(t: Tree): void {
-  const own = t.ownGather
-  if (own === undefined) return
-  t.ownGather = undefined
-  syncOwn(t, own)
+  detachTable(t, node, at, highOf(iova), lowOf(iova), gather)
 }
 
 /** Syncs a gather that ends with its call. Should the driver's `sync` throw, the tables stay allocated until the whole table is freed. */

@@ -8,11 +8,11 @@ import type { TableList, TablePool } from '../memory/adopted-memory.ts'
 import { ROOT_NODE_MASK, rootSpare, STATE_ROOT, TableMemory } from '../memory/table-memory.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo, newStamp, TAG_SPARE_BITS } from '../memory/walk-cache.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
+import type { RootView } from './root-view.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */
 export const EMPTY = -1
 export const BLOCKED = -2
-export const NO_MEMORY = -3
 
 // No private methods: those give a class a scope of its own, and every constant that a method reads is then a step further away.
 export class Tree extends TableMemory {
@@ -21,6 +21,8 @@ export class Tree extends TableMemory {
   rootWord: number
   /** Both as the state has them: another root may come to lie where an earlier one was. */
   rootState: number
+  /** What was asked of the root last: see `rootView`. */
+  view: RootView | undefined = undefined
   readonly last: HotNode
   /** log2 of the bytes that one table of the last node translates; 0 switches the walk cache off. */
   readonly spanLg: number
@@ -65,7 +67,7 @@ export class Tree extends TableMemory {
   }
 
   /**
-   * The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED or NO_MEMORY. Of an entry on the
+   * The word index of the table of `target` that translates the address, made where it is missing; or BLOCKED. Of an entry on the
    * way that another worker made, the walker may not know yet: it is told again, since what is mapped below must be reached at once.
    */
   tableFor(target: HotNode, hi: number, lo: number): number {
@@ -74,7 +76,7 @@ export class Tree extends TableMemory {
       if (cached >= 0) return cached
       this.beginWalk()
     }
-    if (tooLow(this, target, hi, lo) && !grow(this, target, hi, lo)) return NO_MEMORY
+    if (tooLow(this, target, hi, lo)) grow(this, target, hi, lo)
     let node = this.root
     let table = this.rootWord
     while (node !== target) {
@@ -162,7 +164,6 @@ export class Tree extends TableMemory {
   install(node: HotNode, child: HotNode, at: number): number {
     if (this.pool.shared) return installShared(this, node, child, at)
     const made = this.alloc(child)
-    if (made === undefined) return NO_MEMORY
     this.link(node, at, made)
     if (this.pool.sync !== undefined) this.synced(at, 1 << node.entryLg)
     return made >>> 2
@@ -232,14 +233,13 @@ function tooLow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
   return t.compiled.grows && (t.root.shift < target.shift || t.beyondRoot(hi, lo))
 }
 
-/** Adds levels above the root until it reaches both: the old root becomes entry 0 of the new one. False without memory. */
-function grow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
+/** Adds levels above the root until it reaches both: the old root becomes entry 0 of the new one. */
+function grow(t: Tree, target: HotNode, hi: number, lo: number): void {
   while (tooLow(t, target, hi, lo)) {
     const depth = t.compiled.chain.indexOf(t.root)
     const parent = t.compiled.chain[depth - 1]
     if (parent === undefined) throw new Error('an address beyond the highest root passed the checks')
     const made = t.alloc(parent)
-    if (made === undefined) return false
     const at = made >>> 2
     const entry = tableRaw(parent, t.pool.base + BigInt(t.rootWord) * 4n)
     if (parent.entryLg === 1) t.pool.cells[at >> 1] = BigInt.asIntN(64, entry)
@@ -250,7 +250,6 @@ function grow(t: Tree, target: HotNode, hi: number, lo: number): boolean {
     else if (t.root === t.compiled.root) t.account(rootSpare(t.root))
     t.refresh()
   }
-  return true
 }
 
 /** Syncs the first entry of a root to be; should the hook throw, the table is given back. */
@@ -269,7 +268,6 @@ function installShared(t: Tree, node: HotNode, child: HotNode, at: number): numb
   // What was empty a moment ago may hold another worker's table by now.
   if ((Number(BigInt.asIntN(32, expected)) & node.emptyMask) !== node.emptyValue) return installed(t, node, at)
   const made = t.alloc(child)
-  if (made === undefined) return NO_MEMORY
   const raw = tableRaw(node, t.pool.physOf(made))
   if (t.exchange(node, at, expected, raw)) {
     t.synced(at, 1 << node.entryLg)

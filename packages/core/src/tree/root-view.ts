@@ -1,6 +1,9 @@
-/** What follows from where the root is: it changes when a root grows. */
+/**
+ * What follows from where the root is, and changes when a root grows. Made when it is asked for: registers are bigints put together, which take
+ * longer than all the rest of a table.
+ */
 import type { Geometry } from '../format/format.ts'
-import type { Tree } from '../tree/tree.ts'
+import type { Tree } from './tree.ts'
 
 export interface RootView {
   /** The root's word in the table's state. */
@@ -11,7 +14,13 @@ export interface RootView {
 }
 
 /** The view of the root as it is now. */
-export function describeRoot(t: Tree): RootView {
+export function rootView(t: Tree): RootView {
+  if (t.compiled.grows) t.refresh()
+  if (t.view?.state !== t.rootState) t.view = describeRoot(t)
+  return t.view as RootView
+}
+
+function describeRoot(t: Tree): RootView {
   const { format, config, geometry: declared } = t.compiled
   const geometry = { ...declared, top: t.root.node.id }
   const n = geometry.roots ?? 1

@@ -1,96 +1,33 @@
-/** Translation: the software walk of the engine's own tables. */
-
-import type { HotNode } from '../compile/hot-node.ts'
+/** Translation of many addresses. */
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type Moves, rotate } from '../compile/moves.ts'
-import { lanes, split } from '../hot/lanes.ts'
+import { IoPgtableError } from '../errors.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from '../memory/walk-cache.ts'
-import { decode, entrySpan } from '../read/decode.ts'
-import { inWindow } from '../request/arguments.ts'
-import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
+import { explainPages, inWindow } from '../request/arguments.ts'
+import type { Request } from '../request/request.ts'
+import { slotIndex, type Tree } from '../tree/tree.ts'
+import { lookup, translateBy } from './one.ts'
 
-/** The physical address that {@link lookup} found, by lane: kept here so that a look-up allocates nothing. */
-export const found: { hi: number; lo: number } = { hi: 0, lo: 0 }
-
-/** Translates an address in range into {@link found}; false where nothing is mapped. */
-export function lookup(t: Tree, hi: number, lo: number): boolean {
-  const table = t.findTable(t.last, hi, lo)
-  if (table >= 0) {
-    const at = table + (slotIndex(t.last, hi, lo) << t.last.entryLg)
-    return leafAddress(t, t.last, at, t.words[at]!, hi, lo)
+/** See `IoPageTable.iovaToPhysMany`. */
+export function iovaToPhysMany(own: Request, iovas: BigUint64Array, out: BigUint64Array): number {
+  const r = own.open('iovaToPhysMany')
+  if (!(iovas instanceof BigUint64Array) || !(out instanceof BigUint64Array) || out.length < iovas.length) {
+    const text = `out must be a BigUint64Array of at least ${iovas?.length} elements`
+    throw new IoPgtableError('EINVAL', 'iovaToPhysMany', text, { value: Number(out?.length) })
   }
-  return table === BLOCKED && lookupBlock(t, hi, lo)
-}
-
-/** A leaf above the last node is on the way. */
-function lookupBlock(t: Tree, hi: number, lo: number): boolean {
-  let table = t.rootWord
-  for (let node = t.root; ; ) {
-    const at = table + (slotIndex(node, hi, lo) << node.entryLg)
-    if (!t.isTable(node, at) || node.child === undefined) return leafAddress(t, node, at, t.words[at]!, hi, lo)
-    table = t.tableOf(node, at)
-    node = node.child
+  if (overlapApart(iovas, out)) {
+    const text = 'out overlaps iovas at another offset: the same array, or memory apart from it, expected'
+    throw new IoPgtableError('EINVAL', 'iovaToPhysMany', text)
   }
+  return translateMany(r, iovas, out)
 }
 
-/** Translates by the entry at `at`, whose low lane is `d`. */
-function leafAddress(t: Tree, node: HotNode, at: number, d: number, hi: number, lo: number): boolean {
-  if ((d & node.emptyMask) === node.emptyValue) return false
-  const leaves = node.leaves
-  for (let i = 0; i < leaves.length; i++) {
-    const plan = leaves[i]!
-    if (!plan.simple || (d & plan.matchMask) !== plan.matchValue) continue
-    const high = node.entryLg === 1 ? t.words[at + 1]! : 0
-    if ((high & plan.matchMaskHi) !== plan.matchValueHi) continue
-    resolve(plan, d, high, hi, lo)
-    return true
-  }
-  return decodeLeaf(t, node, at, hi, lo)
-}
-
-function resolve(plan: LeafPlan, d: number, high: number, hi: number, lo: number): void {
-  let aHi = high & plan.addressHi
-  let aLo = d & plan.addressLo
-  if (!plan.plain) {
-    aHi = decodeLane(plan, 1, high, d)
-    aLo = decodeLane(plan, 0, high, d)
-  }
-  found.hi = (aHi & ~plan.keepHi) | (hi & plan.keepHi)
-  found.lo = (aLo & ~plan.keepLo) | (lo & plan.keepLo)
-}
-
-function decodeLane(plan: LeafPlan, lane: number, high: number, d: number): number {
-  const pieces = plan.pieces
-  let address = 0
-  for (let i = 0; i < pieces.length; i += 5) {
-    if (pieces[i + 3] !== lane) continue
-    const from = pieces[i] === 0 ? d : high
-    address |= ((from >>> pieces[i + 1]!) & pieces[i + 2]!) << pieces[i + 4]!
-  }
-  return address
-}
-
-/** An entry that the masks cannot tell: somebody else may have written it. */
-function decodeLeaf(t: Tree, node: HotNode, at: number, hi: number, lo: number): boolean {
-  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
-  if (entry.type !== 'leaf') return false
-  const offset = BigInt(entrySpan(node.node, entry.size)) - 1n
-  split(offset, entry.paddr)
-  const keepLo = lanes[0]!
-  const keepHi = lanes[1]!
-  found.lo = lanes[2]! | (lo & keepLo)
-  found.hi = lanes[3]! | (hi & keepHi)
-  return true
-}
-
-const NONE = 2n ** 64n - 1n
-
-/** Translates many addresses; see `IoPageTable.iovaToPhysMany`. `refuse` throws for an address out of range. */
-export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Array, refuse: (iova: bigint) => void): number {
+function translateMany(r: Request, iovas: BigUint64Array, out: BigUint64Array): number {
+  const { t } = r
   const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
   const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
   const outside = firstOutside(t, from)
-  if (outside < iovas.length) refuse(iovas[outside] ?? NONE)
+  if (outside < iovas.length) throw explainPages(t.compiled, 'iovaToPhysMany', iovas[outside]!, undefined, t.compiled.granule, 1)
   if (from.length === 0) return 0
   let hits = 0
   const plan = t.last.leaves[0]
@@ -100,9 +37,9 @@ export function translateMany(t: Tree, iovas: BigUint64Array, out: BigUint64Arra
     const end = Math.min(i + 2 * CHUNK, from.length)
     let waiting: number
     if (plain) waiting = translatePlain(t, plan, from, to, i, end)
-    else if (shaped && plan.moves !== undefined) waiting = translateMoved(t, plan, plan.moves, from, to, i, end)
+    else if (shaped && plan.moves !== undefined) waiting = translateMoved(t, plan, from, to, i, end)
     else waiting = waitAll(i, end)
-    hits += ((end - i) >> 1) - waiting + translateWaiting(t, from, to, waiting)
+    hits += ((end - i) >> 1) - waiting + translateWaiting(r, from, to, waiting)
   }
   return hits
 }
@@ -131,7 +68,8 @@ function waitAll(start: number, end: number): number {
 }
 
 /** Translates those who wait; returns how many are mapped. */
-function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: number): number {
+function translateWaiting(r: Request, from: Int32Array, to: Int32Array, waiting: number): number {
+  const { t } = r
   const last = t.last
   const words = t.words
   for (let j = 0; j < waiting; j = (j + 1) | 0) {
@@ -148,12 +86,12 @@ function translateWaiting(t: Tree, from: Int32Array, to: Int32Array, waiting: nu
   let hits = 0
   for (let j = 0; j < waiting; j = (j + 1) | 0) {
     const i = waitingAt[j]!
-    const lo = from[i]!
-    const hi = from[(i + 1) | 0]!
+    r.lo = from[i]!
+    r.hi = from[(i + 1) | 0]!
     const at = waitingPlace[j]!
-    const hit = at < 0 ? lookup(t, hi, lo) : leafAddress(t, last, at, waitingLow[j]!, hi, lo)
-    to[i] = hit ? found.lo : -1
-    to[(i + 1) | 0] = hit ? found.hi : -1
+    const hit = at < 0 ? lookup(r) : translateBy(r, last, at, waitingLow[j]!)
+    to[i] = hit ? r.paddrLo : -1
+    to[(i + 1) | 0] = hit ? r.paddrHi : -1
     if (hit) hits = (hits + 1) | 0
   }
   return hits
@@ -208,14 +146,14 @@ function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
  * dozen more values that this loop keeps would cost that one its registers. What `moves.ts` has as functions is written out: its constants are
  * locals then, which is 8 % faster.
  */
-function translateMoved(t: Tree, plan: LeafPlan, moves: Moves, from: Int32Array, to: Int32Array, start: number, end: number): number {
+function translateMoved(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Array, start: number, end: number): number {
   t.beginWalk()
   const words = t.words
   const spanLg = t.spanLg | 0
   const tagMask = t.tagMask | 0
   const { shift, indexMask, entryLg, emptyMask, emptyValue } = t.last
   const { matchMask, matchValue, matchMaskHi, matchValueHi, keepLo } = plan
-  const { backLow, ownLow, backFirst, ownFirst, backSecond, ownSecond, backHigh, ownHigh } = moves
+  const { backLow, ownLow, backFirst, ownFirst, backSecond, ownSecond, backHigh, ownHigh } = plan.moves as Moves
   const stamp = t.stamp | 0
   const stampHigh = t.stampHigh | 0
   const upLg = t.upLg | 0
@@ -256,4 +194,10 @@ function firstOutside(t: Tree, from: Int32Array): number {
   }
   for (; i < length; i = (i + 2) | 0) if (!inWindow(t.compiled, from[(i + 1) | 0]!, from[i]!)) break
   return i >> 1
+}
+
+/** Whether two arrays share memory, but do not start together: what is written to one then destroys what is not yet read of the other. */
+function overlapApart(a: BigUint64Array, b: BigUint64Array): boolean {
+  if (a.buffer !== b.buffer || a.byteOffset === b.byteOffset) return false
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
 }
