@@ -1,5 +1,5 @@
 import { runCli } from './cli.ts'
-import { readDumps } from './dumps.ts'
+import { readDump } from './dump.ts'
 import { wantsColor } from './text.ts'
 
 // The reader of a pipe may have enough before the end.
@@ -11,7 +11,7 @@ process.exitCode = await runCli(
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     color: wantsColor(process.stdout, process.env),
-    folder: process.env.INIT_CWD ?? process.cwd(),
+    columns: process.stdout.columns,
   },
-  readDumps,
+  () => readDump(),
 )

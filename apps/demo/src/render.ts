@@ -1,136 +1,80 @@
-/** The report as text: the frame, the summary, and what the parts have in common. */
+/** What was played as text, in the width of the terminal. */
+import type { Block, Cell, Check, Played } from './stage.ts'
+import { type Colors, columns, wrapped } from './text.ts'
 
-import { renderCpu } from './render-cpu.ts'
-import { renderDriver } from './render-driver.ts'
-import { renderGpu } from './render-gpu.ts'
-import { renderReplays } from './render-replay.ts'
-import { renderSmmu } from './render-smmu.ts'
-import { renderVtd } from './render-vtd.ts'
-import type { Check, Comparison, DemoReport, Finding, Range } from './report.ts'
-import { bytes, type Colors, columns, count, padHex, plural } from './text.ts'
-
-/** How much to show, and how. */
 export interface RenderOptions {
   readonly colors: Colors
-  /** Ranges of a table to show at most. */
-  readonly ranges: number
+  /** Characters of a line. */
+  readonly width: number
 }
 
-/** The whole report, without a line break at its end. */
-export function renderDemo(report: DemoReport, options: RenderOptions): string {
-  const { colors } = options
-  const parts = [
-    {
-      title: `A GPU driver at work: ${report.gpu[0]?.scenario.name}`,
-      lines: renderGpu(report.gpu, options),
-      checks: report.gpuChecks,
-    },
-    ...report.driver.map((driver) => ({
-      title: `A GPU driver's page tables: ${driver.title}`,
-      lines: renderDriver(driver, options),
-      checks: driver.checks,
-    })),
-    { title: "A real kernel's tables: SMMUv3", lines: renderSmmu(report.smmuv3, options), checks: report.smmuv3.checks },
-    { title: "A real kernel's tables: ARMv7 CPU", lines: renderCpu(report.armv7, options), checks: report.armv7.checks },
-    { title: "A real kernel's tables: AArch64 CPU", lines: renderCpu(report.aarch64, options), checks: report.aarch64.checks },
-    { title: "A real kernel's tables: VT-d", lines: renderVtd(report.vtd, options), checks: report.vtd.checks },
-    {
-      title: "Real kernels' traces, replayed",
-      lines: renderReplays(report.traces, options),
-      checks: report.traces.flatMap(({ trace, checks }) => checks.map((check) => ({ ...check, name: `${trace}: ${check.name}` }))),
-    },
-  ]
-  const sections = parts.flatMap(({ title, lines }, i) => ['', heading(`${i + 1}  ${title}`, colors), ...lines])
-  const summary = ['', heading('Summary', colors), ...parts.flatMap(({ title, checks }) => [`  ${title}`, ...renderChecks(checks, colors)])]
-  return [...sections, ...summary, '', verdict(report, colors)].join('\n').trimStart()
+const INDENT = '    '
+
+/** A scene, without a line break at its end. */
+export function renderScene({ title, about, blocks, checks }: Played, number: number, options: RenderOptions): string {
+  const { colors, width } = options
+  const head = `${String(number).padStart(2)}  ${title} `
+  return [
+    colors.bold(colors.cyan(head)) + colors.dim('─'.repeat(Math.max(0, width - head.length))),
+    ...wrapped(about, width - INDENT.length).map((line) => INDENT + colors.dim(line)),
+    ...blocks.flatMap((block, i) => [...(i > 0 && 'bar' in block ? [] : ['']), ...renderBlock(block, options)]),
+    '',
+    ...renderChecks(checks, options),
+    '',
+  ].join('\n')
 }
 
-/** One part alone. */
-export function renderOne(title: string, lines: readonly string[], checks: readonly Check[], { colors }: RenderOptions): string {
+/** The last line: how many checks there were, and how many passed. */
+export function renderEnd(scenes: readonly Played[], seconds: number, { colors }: RenderOptions): string {
+  const checks = scenes.flatMap((scene) => scene.checks)
   const passed = checks.filter(({ ok }) => ok).length
-  const end = `${mark(passed === checks.length, colors)} ${colors.bold(`${passed} of ${checks.length} checks`)}`
-  return [heading(title, colors), ...lines, '', ...renderChecks(checks, colors), '', end].join('\n')
+  return `${mark(passed === checks.length, colors)} ${colors.bold(`${passed} of ${checks.length} checks`)} · ${scenes.length} scenes · ${seconds.toFixed(1)} s`
 }
 
-function heading(title: string, { bold, cyan, dim }: Colors): string {
-  return `${bold(cyan(title))} ${dim('─'.repeat(Math.max(0, 100 - title.length)))}`
+function renderBlock(block: Block, { colors, width }: RenderOptions): string[] {
+  const room = width - INDENT.length
+  if ('say' in block)
+    return block.say
+      .split('\n')
+      .flatMap((text) => wrapped(text, room, 4))
+      .map((line) => INDENT + line)
+  if ('bar' in block) return [`${INDENT}${block.of.padEnd(8)} ${colors.dim('│')}${paint(block.bar, colors)}${colors.dim('│')}`]
+  const right = block.head.flatMap((_, i) => (block.rows.every((row) => typeof row[i] === 'number') ? [i] : []))
+  const [head = '', ...rows] = columns([block.head, ...block.rows.map((row) => row.map((cell) => textOf(cell)))], right)
+  return [colors.dim(head), ...rows.map((row) => cut(row, room).replace(/0x[0-9a-f]+/g, (address) => colors.yellow(address)))].map(
+    (line) => INDENT + line,
+  )
 }
 
-/** A line that says what the next ones are. */
-export function caption(text: string, { bold }: Colors): string[] {
-  return ['', `  ${bold(text)}`]
+function textOf(cell: Cell): string {
+  if (typeof cell === 'bigint') return `0x${cell.toString(16).padStart(8, '0')}`
+  return typeof cell === 'number' ? cell.toLocaleString('en-US') : cell
 }
 
-export function mark(ok: boolean, { green, red }: Colors): string {
+/** Of a line that is too long the beginning. */
+function cut(line: string, width: number): string {
+  return line.length > width ? `${line.slice(0, width - 1)}…` : line
+}
+
+/** A colour for each letter. */
+function paint(bar: string, colors: Colors): string {
+  const palette = [colors.green, colors.yellow, colors.magenta, colors.red, colors.cyan, colors.blue]
+  return bar.replace(/([a-z])\1*|[^a-z]+/gi, (cells) => {
+    const letter = cells.toLowerCase().charCodeAt(0) - 97
+    return letter >= 0 && letter < 26 ? (palette[letter % palette.length] ?? colors.dim)(cells) : colors.dim(cells)
+  })
+}
+
+function mark(ok: boolean, { green, red }: Colors): string {
   return ok ? green('✔') : red('✘')
 }
 
-function renderChecks(checks: readonly Check[], colors: Colors): string[] {
-  return columns(checks.map(({ name, ok, detail }) => [mark(ok, colors), name, colors.dim(detail)]))
-}
-
-function verdict({ ok, totals }: DemoReport, colors: Colors): string {
-  const facts = [
-    `${totals.passed} of ${totals.checks} checks`,
-    plural(totals.mappings, 'mapping'),
-    `${count(totals.identical)} of ${count(totals.leaves)} descriptors bit-identical`,
-    plural(totals.differences, 'difference'),
-    `${bytes(totals.leakedBytes)} leaked`,
-  ]
-  return `${mark(ok, colors)} ${colors.bold(facts.join(' · '))}`
-}
-
-/** `17 of 17`, in red where sides differ. */
-export function ratio({ identical, expected, differing }: Comparison, { red }: Colors): string {
-  const text = `${count(identical)} of ${count(expected)}`
-  return differing === 0 ? text : red(text)
-}
-
-/** The first ranges of a table; the others are counted. */
-export function renderRanges(
-  ranges: readonly Range[],
-  detail: (range: Range) => string,
-  { ranges: most, colors }: RenderOptions,
-): string[] {
-  const shown = ranges.slice(0, most)
-  const rows = shown.map((range) => [
-    `${padHex(range.first, 8)}–${lastOf(range)}`,
-    `→ ${padHex(range.paddr, 8)}`,
-    `${count(range.pgcount)} × ${bytes(range.pgsize)}`,
-    range.prot.join(' '),
-    colors.dim(detail(range)),
-  ])
-  const more = ranges.length - shown.length
-  return [...columns(rows, [2]), ...(more > 0 ? [colors.dim(`    … and ${plural(more, 'more range')} (--all shows every one)`)] : [])]
-}
-
-/** Of a long address the part that may differ. */
-function lastOf({ first, last }: Range): string {
-  const long = first >> 48n !== 0n && first >> 32n === last >> 32n
-  return long ? `…${padHex(BigInt.asUintN(32, last), 8).slice(2)}` : padHex(last, 8)
-}
-
-/** What is wrong, if anything: findings, and the first differences of each comparison. */
-export function renderProblems(
-  findings: readonly Finding[],
-  comparisons: readonly (readonly [string, Comparison])[],
-  colors: Colors,
-): string[] {
-  const found = findings
-    .slice(0, 20)
-    .map(({ place, message, value }) => [colors.red('✘'), place, message, value === undefined ? '' : padHex(value, 0)])
-  const more = findings.length > 20 ? [[colors.red('✘'), '…', `${count(findings.length - 20)} more`, '']] : []
-  const different = comparisons.flatMap(([name, { differences }]) =>
-    differences.map(({ where, column, expected, got }) => [
-      colors.red('✘'),
-      `${name}, ${where}`,
-      `${column}: expected ${expected}`,
-      `got ${got}`,
-    ]),
-  )
-  return columns([...found, ...more, ...different])
-}
-
-export function renderNotes(notes: readonly string[], { dim }: Colors): string[] {
-  return notes.map((note) => dim(`    Note: ${note}`))
+/** What was found stands behind its check: on a line of its own where there is no room. */
+function renderChecks(checks: readonly Check[], { colors, width }: RenderOptions): string[] {
+  return checks.flatMap(({ what, ok, detail }) => {
+    const line = `${INDENT}${mark(ok, colors)} ${what}`
+    const room = width - INDENT.length - 2 - what.length - 2
+    if (detail === '' || detail.length <= room) return [detail === '' ? line : `${line}  ${colors.dim(detail)}`]
+    return [line, ...wrapped(detail, width - 8).map((text) => ' '.repeat(8) + (ok ? colors.dim(text) : colors.red(text)))]
+  })
 }

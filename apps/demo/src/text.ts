@@ -1,4 +1,4 @@
-/** Text for a terminal: colours where they are wanted, aligned columns, sizes and numbers as people write them. */
+/** Text for a terminal: colours where they are wanted, lines that are broken, aligned columns. */
 import { stripVTControlCharacters } from 'node:util'
 import pc from 'picocolors'
 
@@ -14,63 +14,40 @@ export function wantsColor(stream: { readonly isTTY?: boolean }, env: Readonly<R
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 
-/** Lines of aligned columns, two spaces apart. A column whose number is in `right` is aligned to the right. */
-export function columns(rows: readonly (readonly string[])[], right: readonly number[] = [], indent = 4): string[] {
-  const widths: number[] = []
-  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell))
-  return rows.map((row) => {
-    const cells = row.map((cell, i) => {
-      const space = ' '.repeat((widths[i] ?? 0) - width(cell))
-      return right.includes(i) ? space + cell : cell + space
-    })
-    return (' '.repeat(indent) + cells.join('  ')).trimEnd()
-  })
+/** Bytes in the largest unit that they are a multiple of: `2M`, `1028K`. */
+export function bytes(count: number): string {
+  const units = ['', 'K', 'M', 'G']
+  const unit = count === 0 ? 0 : units.findLastIndex((_, i) => count % 1024 ** i === 0)
+  return `${(count / 1024 ** unit).toLocaleString('en-US')}${units[unit]}`
 }
 
-function width(cell: string): number {
+function widthOf(cell: string): number {
   return stripVTControlCharacters(cell).length
 }
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-
-/** Bytes in the largest unit that they are a multiple of: `2 MiB`, `1028 KiB`. */
-export function bytes(n: number): string {
-  let unit = 0
-  while (n >= 1024 && n % 1024 === 0 && unit < UNITS.length - 1) {
-    n /= 1024
-    unit++
-  }
-  return `${count(n)} ${UNITS[unit]}`
+/** Lines of aligned columns, two spaces apart; a column whose number is in `right` is aligned to the right. */
+export function columns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const widths: number[] = []
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, widthOf(cell))
+  return rows.map((row) => {
+    const cells = row.map((cell, i) => {
+      const space = ' '.repeat((widths[i] ?? 0) - widthOf(cell))
+      return right.includes(i) ? space + cell : cell + space
+    })
+    return cells.join('  ').trimEnd()
+  })
 }
 
-/** A number with its thousands apart. */
-export function count(n: number): string {
-  return n.toLocaleString('en-US')
-}
-
-/** `3 pages`, `1 page`. */
-export function plural(n: number, word: string): string {
-  return `${count(n)} ${word}${n === 1 ? '' : 's'}`
-}
-
-/** Hex with at least `digits` digits. */
-export function padHex(value: bigint, digits: number): string {
-  return `0x${value.toString(16).padStart(digits, '0')}`
-}
-
-/** Columns of a terminal that the demo's text fits. */
-export const WIDTH = 110
-
-/** Lines of a plain text, broken at spaces; all but the first are indented further. */
-export function wrapped(text: string, indent: number): string[] {
+/** A plain text in lines of at most `width` characters, broken at spaces; all but the first are indented by `hang`. */
+export function wrapped(text: string, width: number, hang = 0): string[] {
   const lines: string[] = []
-  let line = ' '.repeat(indent)
+  let line = ''
   for (const word of text.split(' ')) {
-    const next = line.trim() === '' ? line + word : `${line} ${word}`
-    if (next.length <= WIDTH || line.trim() === '') line = next
+    const next = line === '' ? word : `${line} ${word}`
+    if (next.length <= width || line.trim() === '') line = next
     else {
       lines.push(line)
-      line = ' '.repeat(indent + 2) + word
+      line = ' '.repeat(hang) + word
     }
   }
   return [...lines, line]

@@ -1,238 +1,156 @@
 /**
- * A GPU driver in the manner of Tyr and Panthor, for any format: VMs with buffers in them, a few address-space slots that they take turns in,
- * requests that lock, change and flush a range once, jobs, and faults that are looked into.
+ * A GPU driver in the manner of Tyr and Panthor, for any format: VMs with buffers in them, a few address-space slots that they take turns
+ * in, requests that lock, change and flush a range once, jobs, and heaps that get memory where a job faults.
  */
-import {
-  type AnyFmt,
-  type ConfigOf,
-  Device,
-  type Devres,
-  type DevresGuard,
-  IoPageTable,
-  IoPgtableError,
-  type Prot,
-  type ReadMemory,
-} from '@io-pgtable/core'
-import { GpuAddressSpace, GpuVm, type GpuVmPlan } from '@io-pgtable/gpuvm'
+import { type AnyFmt, type ConfigOf, Device, type Devres, IoPageTable, NOOP_FLUSH_OPS, Prot } from '@io-pgtable/core'
+import { GpuAddressSpace, GpuVm, type GpuVmPlan, type Segment } from '@io-pgtable/gpuvm'
+import type { Tables } from '@io-pgtable/inspect'
 import { PtPool } from '@io-pgtable/pt-allocator'
-import { FlushCount } from '../flush-count.ts'
-import { explainFault, type FaultReport } from './fault.ts'
-import { Firmware } from './firmware.ts'
-import { type Command, Job } from './job.ts'
-import { Addresses, Buffer, Ram } from './memory.ts'
-import { type AddressSpace, Mmu } from './mmu.ts'
+import { type Fault, Gpu, PAGE } from './gpu.ts'
 
-/** Where the tables are, and the memory of buffers: below 4 GiB, which all formats reach. */
-const TABLES = { base: 0x8000_0000n, size: 16 * 2 ** 20, name: 'gpu tables' }
-const BUFFERS = { first: 0x9000_0000n, end: 0xf000_0000n }
-/** Faults of one job, after which something is wrong with the driver. */
-const FAULTS = 64
+/** A buffer object. With `chunk` its memory is in pieces of that size, which lie apart. */
+export interface Buffer {
+  readonly name: string
+  readonly size: bigint
+  readonly chunk?: number
+  paddr: bigint
+}
 
-/** A range that gets its memory when a job first comes there. */
-export interface Heap {
-  readonly addr: bigint
+/** Commands of a job: all pages of a range are written, or must hold a value. */
+export interface Command {
+  readonly op: 'fill' | 'expect'
+  readonly at: bigint
   readonly size: number
-  readonly buffer: Buffer
-  /** What one fault maps, bytes. */
-  readonly chunk: number
-  readonly prot: Prot
+  readonly value: number
 }
 
 export interface Vm {
-  readonly name: string
   readonly table: Devres<IoPageTable>
   readonly space: GpuAddressSpace<Buffer>
-  readonly heaps: Heap[]
-  /** What its slot's registers get. */
-  readonly registers: AddressSpace
-  /** Where it is, while it is in one. */
+  readonly tables: Tables
+  heap?: { readonly at: bigint; readonly buffer: Buffer; readonly chunk: bigint }
   slot: number | undefined
 }
 
-export interface VmOptions {
-  readonly start: bigint
-  readonly range: bigint
-  readonly kernel?: { readonly addr: bigint; readonly range: bigint }
-}
-
-/** A fault of a job, and what was done about it. */
-export interface HandledFault extends FaultReport {
-  /** The plan that fixed it; undefined when nothing did, and the job was ended. */
-  readonly fix: GpuVmPlan<Buffer> | undefined
-}
-
+/** How a job ended. `faults` were fixed, `fault` was not; `wrong` is what a page held instead. */
 export interface JobResult {
-  readonly outcome: 'done' | 'fault' | 'wrong'
-  readonly message: string | undefined
-  readonly faults: readonly HandledFault[]
+  readonly faults: readonly Fault[]
+  readonly fault?: Fault
+  readonly wrong?: number
 }
 
 export class GpuDriver<F extends AnyFmt = AnyFmt> {
-  readonly format: F
-  readonly pool: PtPool
-  readonly tlb: FlushCount = new FlushCount()
-  readonly firmware: Firmware
+  readonly pool: PtPool = new PtPool({ base: 0x8000_0000n, size: 2 ** 24, name: 'gpu tables' })
+  readonly device: Device = new Device('gpu').bind()
+  readonly gpu: Gpu
+  readonly #format: F
   readonly #config: ConfigOf<F>
-  readonly #device: Device = new Device('gpu')
-  readonly #ram: Ram = new Ram()
-  readonly #addresses: Addresses = new Addresses(BUFFERS.first, BUFFERS.end)
-  readonly #vms: Vm[] = []
   /** VMs by slot, and the order in which they were last used. */
   readonly #slots: (Vm | undefined)[]
   readonly #recent: Vm[] = []
 
-  /** @param most bytes of table memory */
-  constructor(format: F, config: ConfigOf<F>, slots: number, most?: number) {
-    this.format = format
-    this.pool = new PtPool({ ...TABLES, ...(most !== undefined && { ceiling: most }) })
+  constructor(format: F, config: ConfigOf<F>, slots = 2) {
+    this.#format = format
     this.#config = config
-    const tables: ReadMemory = (paddr, bytes) => readPool(this.pool, paddr, bytes)
-    this.firmware = new Firmware(new Mmu(slots, { tables, ram: this.#ram }))
+    this.gpu = new Gpu(slots)
     this.#slots = Array.from({ length: slots })
-    this.#device.bind()
   }
 
-  get mmu(): Mmu {
-    return this.firmware.mmu
-  }
-
-  createBuffer(name: string, size: number, chunk?: number): Buffer {
-    return new Buffer(name, size, chunk, this.#addresses)
-  }
-
-  createVm(name: string, { start, range, kernel }: VmOptions): Vm {
-    const table: Devres<IoPageTable> = IoPageTable.create(this.#device, this.format as AnyFmt, {
-      ...this.#config,
-      allocator: this.pool,
-      tlb: this.tlb,
-      name,
+  createVm(name: string, start: bigint, range: bigint): Vm {
+    const request = { ...this.#config, allocator: this.pool, tlb: NOOP_FLUSH_OPS, name }
+    const table: Devres<IoPageTable> = IoPageTable.create(this.device, this.#format as AnyFmt, request)
+    const { format, geometry, context, roots, readMemory: read } = table.access()
+    const tables = { name, format, geometry, context, roots, first: 0n, last: (1n << 64n) - 1n, read }
+    const reserved = [{ addr: start + range - 0x10_0000n, range: 0x10_0000n, name: 'kernel' }]
+    const space = new GpuAddressSpace(new GpuVm<Buffer>({ name, start, range, reserved }), table.access(), {
+      backing,
+      // only the slot that a VM is in can have cached anything of it
+      lock: ({ first, last }) => vm.slot !== undefined && this.gpu.lock(vm.slot, first, last),
+      unlock: () => vm.slot !== undefined && this.gpu.flushUnlock(vm.slot),
     })
-    const opened = table.access()
-    const gpuvm = new GpuVm<Buffer>({ name, start, range, ...(kernel && { reserved: [{ ...kernel, name: 'kernel' }] }) })
-    const space = new GpuAddressSpace<Buffer>(gpuvm, opened, {
-      backing: (buffer, offset, bytes) => buffer.backing(offset, bytes),
-      lock: ({ first, last }) => this.#lock(vm, first, last),
-      unlock: () => this.#unlock(vm),
-    })
-    const registers: AddressSpace = {
-      geometry: opened.geometry,
-      roots: opened.roots,
-      prot: (leaf) => this.format.prot(leaf.raw, leaf.kind, opened.context),
-    }
-    const vm: Vm = { name, table, space, heaps: [], registers, slot: undefined }
-    this.#vms.push(vm)
+    const vm: Vm = { table, space, tables, slot: undefined }
     return vm
   }
 
-  /** Only the slot that a VM is in can have cached anything of it. */
-  #lock({ slot }: Vm, first: bigint, last: bigint): void {
-    if (slot !== undefined) this.firmware.lock(slot, first, last)
+  /** A request of the user: whatever is in the range gives way. */
+  bind({ space }: Vm, addr: bigint, buffer: Buffer, range: bigint = buffer.size, flags: Prot = Prot.READ | Prot.WRITE): GpuVmPlan<Buffer> {
+    return space.map({ addr, range, bo: space.vm.obtain(buffer), flags })
   }
 
-  #unlock({ slot }: Vm): void {
-    if (slot !== undefined) this.firmware.flushUnlock(slot)
+  /** Takes a buffer's memory away in every VM, and gives it other memory with the same contents. */
+  move(buffer: Buffer, to: bigint, vms: readonly Vm[], between: () => void = () => undefined): void {
+    for (const { space } of vms) space.evict(space.vm.obtain(buffer))
+    between()
+    this.gpu.move(buffer.paddr, to, Number(buffer.size))
+    buffer.paddr = to
+    for (const { space } of vms) space.restore(space.vm.obtain(buffer))
   }
 
-  map(vm: Vm, addr: bigint, buffer: Buffer, offset: bigint, range: bigint, prot: Prot): GpuVmPlan<Buffer> {
-    const { space } = vm
-    const bo = space.vm.obtain(buffer)
-    // a VM that did not know the buffer when it was evicted
-    if (!buffer.resident && !bo.evicted) space.evict(bo)
-    return space.map({ addr, range, bo, offset, flags: prot })
-  }
-
-  unmap(vm: Vm, addr: bigint, range: bigint): GpuVmPlan<Buffer> {
-    return vm.space.unmap({ addr, range })
-  }
-
-  /** Takes a buffer's memory away, in every VM that knows it. */
-  evict(buffer: Buffer): GpuVmPlan<Buffer>[] {
-    const plans = this.#users(buffer).map(({ space }) => space.evict(space.vm.obtain(buffer)))
-    buffer.swapOut(this.#ram)
-    return plans
-  }
-
-  /** Gives it other memory, with the same contents. */
-  restore(buffer: Buffer): GpuVmPlan<Buffer>[] {
-    buffer.swapIn(this.#ram, this.#addresses)
-    return this.#users(buffer).map(({ space }) => space.restore(space.vm.obtain(buffer)))
-  }
-
-  #users(buffer: Buffer): Vm[] {
-    return this.#vms.filter(({ space }) => [...space.vm.bos].some(({ object }) => object === buffer))
-  }
-
-  /** Runs a job to its end. A fault in a heap gets its memory, and the job goes on; any other ends it. */
+  /** Runs a job. A fault in the heap gets its chunk of memory, and the job goes on where it was; any other ends it. */
   run(vm: Vm, commands: readonly Command[]): JobResult {
-    const guard: DevresGuard<IoPageTable> = vm.table.acquire()
+    const guard = vm.table.acquire()
+    const slot = this.#enter(vm)
+    const faults: Fault[] = []
     try {
-      return this.#run(vm, new Job(commands))
+      for (const { op, at, size, value } of commands)
+        for (let done = 0; done < size; ) {
+          const got = this.gpu.access(slot, at + BigInt(done), op === 'fill' ? value : undefined)
+          if (typeof got === 'number') {
+            if (got !== value) return { faults, wrong: got }
+            done += PAGE
+          } else if (this.#grow(vm, got)) faults.push(got)
+          else return { faults, fault: got }
+        }
+      return { faults }
     } finally {
       guard.release()
     }
   }
 
-  #run(vm: Vm, job: Job): JobResult {
-    const slot = this.#enter(vm)
-    const faults: HandledFault[] = []
-    for (;;) {
-      const result = job.run(this.mmu, slot)
-      if (result.state === 'done') return { outcome: 'done', message: undefined, faults }
-      if (result.state === 'wrong') return { outcome: 'wrong', message: result.message, faults }
-      const report = explainFault(result.fault, vm.registers)
-      const fix = faults.length < FAULTS ? this.#fix(vm, result.fault.address) : undefined
-      faults.push({ ...report, fix })
-      if (fix === undefined) return { outcome: 'fault', message: report.why, faults }
-    }
-  }
-
-  /** Maps the piece of a heap that a fault is in; nothing when it is in none, or mapped already. */
-  #fix(vm: Vm, address: bigint): GpuVmPlan<Buffer> | undefined {
-    const heap = vm.heaps.find(({ addr, size }) => addr <= address && address < addr + BigInt(size))
-    if (heap === undefined) return undefined
-    const offset = ((address - heap.addr) / BigInt(heap.chunk)) * BigInt(heap.chunk)
-    if (vm.space.vm.find(heap.addr + offset) !== undefined) return undefined
-    const left = BigInt(heap.size) - offset
-    const size = left < BigInt(heap.chunk) ? left : BigInt(heap.chunk)
-    return this.map(vm, heap.addr + offset, heap.buffer, offset, size, heap.prot)
+  #grow(vm: Vm, { address }: Fault): boolean {
+    const { heap, space } = vm
+    if (heap === undefined || address < heap.at || address >= heap.at + heap.buffer.size) return false
+    const offset = ((address - heap.at) / heap.chunk) * heap.chunk
+    if (space.vm.find(heap.at + offset) !== undefined) return false
+    space.map({ addr: heap.at + offset, range: heap.chunk, bo: space.vm.obtain(heap.buffer), offset, flags: Prot.READ | Prot.WRITE })
+    return true
   }
 
   /** Gives the VM a slot, the one that was used longest ago if need be. */
   #enter(vm: Vm): number {
-    const at = this.#recent.indexOf(vm)
-    if (at >= 0) this.#recent.splice(at, 1)
+    if (this.#recent.includes(vm)) this.#recent.splice(this.#recent.indexOf(vm), 1)
     this.#recent.push(vm)
     if (vm.slot !== undefined) return vm.slot
     const free = this.#slots.indexOf(undefined)
     const slot = free >= 0 ? free : (this.#recent.find((one) => one.slot !== undefined)?.slot ?? 0)
     const before = this.#slots[slot]
     if (before !== undefined) before.slot = undefined
-    this.firmware.assign(slot, vm.registers)
+    this.gpu.program(slot, vm.tables)
     this.#slots[slot] = vm
     vm.slot = slot
     return slot
   }
-
-  /** The end: the GPU forgets everything, then the device unbinds. @returns the code of the error that a kept table gives */
-  unbind(): string {
-    for (const [slot, vm] of this.#slots.entries()) if (vm !== undefined) this.firmware.assign(slot, undefined)
-    const kept = this.#vms.map(({ table }) => table.access())
-    this.#device.unbind()
-    return [...new Set(kept.map((table) => codeOf(() => table.iovaToPhys(0n))))].join(', ')
-  }
 }
 
-/** What `use` throws. */
-export function codeOf(use: () => unknown): string {
-  try {
-    use()
-    return 'nothing was thrown'
-  } catch (error) {
-    return error instanceof IoPgtableError ? error.code : String(error)
-  }
+/** Pages of a VM that do not translate to where its VA space says. */
+export function wrongPages({ space, table }: Vm): number {
+  let wrong = 0
+  for (const { addr, range, offset, bo } of space.vm.mappings())
+    for (let at = 0n; at < range; at += BigInt(PAGE)) {
+      const [piece] = backing(bo.object, offset + at, PAGE)
+      if (table.access().iovaToPhys(addr + at) !== piece?.paddr) wrong++
+    }
+  return wrong
 }
 
-function readPool({ base, size, words }: PtPool, paddr: bigint, bytes: number): Uint8Array | undefined {
-  const at = Number(paddr - base)
-  return at < 0 || at + bytes > size ? undefined : new Uint8Array(words.buffer, words.byteOffset + at, bytes)
+/** The memory behind a part of a buffer. */
+function* backing({ paddr, chunk, size }: Buffer, offset: bigint, bytes: number): Generator<Segment> {
+  const piece = BigInt(chunk ?? size)
+  for (let at = offset; at < offset + BigInt(bytes); ) {
+    const end = (at / piece + 1n) * piece
+    const length = (end < offset + BigInt(bytes) ? end : offset + BigInt(bytes)) - at
+    // pieces lie a page apart
+    yield { paddr: paddr + at + (at / piece) * BigInt(PAGE), size: Number(length) }
+    at += length
+  }
 }
