@@ -82,13 +82,14 @@ test('a version that cannot be built says why, and leaves nothing behind', async
 })
 
 test.each([
-  [['--against', 'no-such-commit']],
-  [['--against', 'HEAD', '--runs', '0']],
-  [['--against', 'HEAD', '--rows', '(']],
-  [['--against', 'HEAD', '--only']],
-])('%j says what is wrong', async (args) => {
-  const child = start(...args)
+  [['no-such-commit'], 'git knows no such commit'],
+  [['HEAD', '--runs', '0'], 'a number from 1 to 1000'],
+  [['HEAD', '--rows', '('], 'Invalid regular expression'],
+  [['HEAD', '--no-such-option'], '--no-such-option'],
+  [['HEAD', '--rows', 'no such row'], 'no row that both versions have'],
+])('--against %j says what is wrong', async (args, wrong) => {
+  const child = start('--against', ...args)
   expect(await ended(child)).toBe(2)
-  expect(child.text()).not.toBe('')
+  expect(child.text()).toContain(wrong)
   expect(left()).toEqual([])
 })

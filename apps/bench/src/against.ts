@@ -80,7 +80,7 @@ function parse(args: readonly string[]): Options | undefined {
 }
 
 async function judge(options: Options, progress: (text: string) => void): Promise<Judgement> {
-  const commit = await commitOf(options.ref)
+  const commit = commitOf(options.ref)
   const versions = await buildVersions(commit, progress)
   const [here, ref] = await Promise.all([listOf(versions.here, options), listOf(versions.ref, options)])
   const { common, ...others } = matched(here, ref)

@@ -18,8 +18,13 @@ const BENCH = resolve(dirname(process.argv[1] ?? ''), '..')
 const CLOCK = 'pass.ts'
 
 /** @returns the full name of a commit @throws Error when there is none of this name */
-export async function commitOf(ref: string): Promise<string> {
-  return (await run(['git', 'rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`], BENCH)).trim()
+export function commitOf(ref: string): string {
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`], {
+    cwd: BENCH,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`--against ${ref}: git knows no such commit`)
+  return stdout.trim()
 }
 
 /**
