@@ -2,12 +2,12 @@
 import { IoPgtableError } from '@io-pgtable/core'
 import { CommanderError } from 'commander'
 import { type Io, PipeClosed } from './io.ts'
+import { printable } from './printable.ts'
 import { createProgram } from './program.ts'
-import { Interrupted } from './source.ts'
 import { UsageError } from './usage.ts'
 
 /** Exit codes; `iopt --help` tells them. */
-export const EXIT = { ok: 0, findings: 1, failed: 2, interrupted: 130 } as const
+export const EXIT = { ok: 0, findings: 1, failed: 2 } as const
 
 /** @returns the exit code */
 export async function main(args: readonly string[], io: Io): Promise<number> {
@@ -35,11 +35,7 @@ function failed(error: unknown, io: Io): number {
   if (error instanceof PipeClosed) return EXIT.ok
   // commander has told it, or it was --help
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.failed
-  if (error instanceof Interrupted) {
-    io.err('iopt: interrupted\n')
-    return EXIT.interrupted
-  }
-  io.err(`iopt: ${io.errColor.red(messageOf(error))}\n`)
+  io.err(`iopt: ${io.errColor.red(printable(messageOf(error)))}\n`)
   if (error instanceof UsageError) io.err('Try --help.\n')
   return EXIT.failed
 }

@@ -12,6 +12,7 @@ import { addReplay } from './commands/replay.ts'
 import { addStreams } from './commands/streams.ts'
 import { addTranslate } from './commands/translate.ts'
 import type { Io } from './io.ts'
+import { printable } from './printable.ts'
 
 /** What a command leaves behind. */
 export interface Result {
@@ -43,7 +44,7 @@ Exit codes:
   0    the command ran; what it found is in its output
   1    check alone: findings of the severity error (or as the policy's failOn says)
   2    a bad command line, or a file or register that cannot be read
-  130  interrupted`
+  130  interrupted: what the shell says of a command that the signal ended`
 
 export function createProgram(io: Io, result: Result): Command {
   const program = new Command('iopt')
@@ -54,7 +55,7 @@ export function createProgram(io: Io, result: Result): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.out(text),
-      writeErr: (text) => io.err(text),
+      writeErr: (text) => io.err(printable(text)),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

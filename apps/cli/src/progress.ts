@@ -26,12 +26,12 @@ export class Progress {
     if (now < this.#next) return
     this.#next = now + EVERY
     this.#drawn = true
-    this.#io.err(`\r\x1b[K${this.#text(done)}`)
+    this.#io.status(this.#text(done))
   }
 
   /** The bar goes away. */
   end(): void {
-    if (this.#drawn) this.#io.err('\r\x1b[K')
+    if (this.#drawn) this.#io.status('')
     this.#drawn = false
     this.#next = Number.POSITIVE_INFINITY
   }

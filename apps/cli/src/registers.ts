@@ -10,6 +10,8 @@ export interface Register {
   readonly sample: unknown
   /** Tables cannot be found without it. */
   readonly isRequired: boolean
+  /** Of a value with parts, as `mtk.ias`: their names. */
+  readonly parts?: readonly string[]
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -37,7 +39,16 @@ export function registersOf(format: AnyFmt): readonly Register[] {
   const registers = new Map<string, unknown>()
   for (const values of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
   for (const values of all) for (const name of namesRead(format, values)) registers.set(name, registers.get(name))
-  return [...registers].map(([name, sample]) => ({ name, sample, isRequired: all.every((values) => fails(format, values, name)) }))
+  return [...registers].map(([name, sample]) => ({
+    name,
+    sample,
+    isRequired: all.every((values) => fails(format, values, name)),
+    ...(isParts(sample) && { parts: Object.keys(sample) }),
+  }))
+}
+
+function isParts(sample: unknown): sample is object {
+  return typeof sample === 'object' && sample !== null && !Array.isArray(sample)
 }
 
 /** What a format reads of the registers that it is given. */
@@ -77,16 +88,31 @@ export function registerValues(format: AnyFmt, texts: Readonly<Record<string, st
   const values: Record<string, unknown> = {}
   for (const [path, text] of Object.entries(texts)) {
     const [name = '', part] = path.split('.')
-    const register = registers.find((each) => each.name === name)
-    if (register === undefined)
-      throw new UsageError(`${format.FORMAT} has no register ${name}: ${registers.map((each) => each.name).join(', ')}`)
-    const { sample } = register
+    const { sample } = registerAt(format, registers, path)
     if (part === undefined) values[name] = parseValue(path, text, sample)
-    else values[name] = { ...(values[name] as object), [part]: parseValue(path, text, (sample as Values | undefined)?.[part]) }
+    else values[name] = { ...(values[name] as object), [part]: parseValue(path, text, (sample as Values)[part]) }
   }
-  const missing = registers.filter(({ name, isRequired }) => isRequired && !(name in values))
-  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map(({ name }) => `--reg ${name}=VALUE`).join(' and ')}`)
+  const missing = registers.flatMap((register) => pathsOf(register).filter((path) => isMissing(register, path, values)))
+  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map((path) => `--reg ${path}=VALUE`).join(' and ')}`)
   return values
+}
+
+/** What stands before the `=`: the name, or those of the parts. */
+function pathsOf({ name, parts }: Register): readonly string[] {
+  return parts?.map((part) => `${name}.${part}`) ?? [name]
+}
+
+function registerAt({ FORMAT }: AnyFmt, registers: readonly Register[], path: string): Register {
+  const found = registers.find((register) => pathsOf(register).includes(path))
+  if (found === undefined) throw new UsageError(`${FORMAT} has no register ${path}: ${registers.flatMap(pathsOf).join(', ')}`)
+  return found
+}
+
+/** A register that is needed, or a part of one of which another is given. */
+function isMissing({ name, isRequired }: Register, path: string, values: Values): boolean {
+  const [, part] = path.split('.')
+  if (!(name in values)) return isRequired
+  return part !== undefined && !(part in (values[name] as Values))
 }
 
 function parseValue(name: string, text: string, sample: unknown): unknown {

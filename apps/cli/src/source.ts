@@ -1,62 +1,37 @@
-/** Memory images as files; reading them stops now and then, so that a signal can be heard. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+/** Memory images as files. */
+import { fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import type { ByteSource } from '@io-pgtable/inspect'
+import { UsageError } from './usage.ts'
 
-/** Ctrl-C. */
-export class Interrupted extends Error {}
-
-/** Milliseconds of work without a look at the signals. */
-const PAUSE = 100
-
-/** Whether files pause; one for all files of a command. */
-export class Pauses {
-  #next = Number.POSITIVE_INFINITY
-  #interrupted = false
-
-  /** Runs work that can go on where it stopped; Ctrl-C ends it with {@link Interrupted}. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    const interrupt = (): void => void (this.#interrupted = true)
-    process.once('SIGINT', interrupt)
-    this.#next = Date.now() + PAUSE
-    try {
-      return await work()
-    } finally {
-      this.#next = Number.POSITIVE_INFINITY
-      process.off('SIGINT', interrupt)
-    }
-  }
-
-  get isDue(): boolean {
-    return Date.now() >= this.#next
-  }
-
-  /** Hears the signals. @throws Interrupted */
-  async pause(): Promise<void> {
-    if (!this.isDue) return
-    await new Promise(setImmediate)
-    if (this.#interrupted) throw new Interrupted()
-    this.#next = Date.now() + PAUSE
+/**
+ * A file, open until the process ends. What is no regular file has no size, and cannot be read anywhere but at its end: a pipe would even wait
+ * here for somebody who writes. @throws UsageError for those, and what opening throws
+ */
+export function fileSource(path: string): ByteSource {
+  const kind = kindOf(statSync(path))
+  if (kind !== undefined) throw new UsageError(`--image ${path}: a regular file expected, not ${kind}; copy what it gives into one`)
+  const fd = openSync(path, 'r')
+  const { size } = fstatSync(fd)
+  if (size === 0)
+    throw new UsageError(`--image ${path}: the file is empty, or of a kind without a size, as those of /proc are; copy it first`)
+  const readAt = (offset: number, into: Uint8Array): number => readFully(fd, offset, into)
+  return {
+    name: path,
+    size,
+    async read(offset, length) {
+      const bytes = new Uint8Array(length)
+      return bytes.subarray(0, readAt(offset, bytes))
+    },
+    readSync: readAt,
   }
 }
 
-/** A file, open until the process ends, or `close` is called. @throws what opening throws */
-export function fileSource(path: string, pauses: Pauses): ByteSource & { close(): void } {
-  const fd = openSync(path, 'r')
-  const read = (offset: number, into: Uint8Array): number => readFully(fd, offset, into)
-  return {
-    name: path,
-    size: fstatSync(fd).size,
-    async read(offset, length) {
-      await pauses.pause()
-      const bytes = new Uint8Array(length)
-      return bytes.subarray(0, read(offset, bytes))
-    },
-    // An image asks for this whenever it reads; without it, it loads what it needs in an asynchronous way, and goes on after that.
-    get readSync() {
-      return pauses.isDue ? undefined : read
-    },
-    close: () => closeSync(fd),
-  } as ByteSource & { close(): void }
+function kindOf(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined
+  if (stats.isDirectory()) return 'a directory'
+  if (stats.isFIFO()) return 'a pipe'
+  if (stats.isSocket()) return 'a socket'
+  return 'a device'
 }
 
 function readFully(fd: number, offset: number, into: Uint8Array): number {

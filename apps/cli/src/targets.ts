@@ -17,7 +17,7 @@ import {
 import { configOf, geometryOf } from './configs.ts'
 import { FORMATS } from './formats.ts'
 import { registersOf, registerValues } from './registers.ts'
-import { fileSource, Pauses } from './source.ts'
+import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
 
 /** The format of that id. @throws UsageError */
@@ -94,10 +94,9 @@ export const IOMMUS: Readonly<Record<string, Iommu>> = {
   },
   riscv: {
     title: 'RISC-V IOMMU: device and process directories',
-    needs: ['ddtp'],
-    optional: ['extended'],
-    scan: (r, read) =>
-      new RiscvIommuScanner({ ddtp: at(r, 'ddtp'), ...(r.extended !== undefined && { extended: r.extended !== 0n }) }, read, ROLES),
+    needs: ['ddtp', 'capabilities'],
+    optional: [],
+    scan: (r, read) => new RiscvIommuScanner({ capabilities: at(r, 'capabilities'), ddtp: at(r, 'ddtp') }, read, ROLES),
   },
 }
 
@@ -114,7 +113,6 @@ export interface Target {
 
 export interface Targets {
   readonly image: MemoryImage
-  readonly pauses: Pauses
   readonly targets: readonly Target[]
   /** Of the scan of an IOMMU. */
   readonly scan?: StreamScan
@@ -124,22 +122,21 @@ export interface Targets {
 /** Opens the image, and finds the tables. @throws UsageError for options that say too little */
 export async function openTargets(name: string, options: TargetOptions): Promise<Targets> {
   if (!Object.hasOwn(IOMMUS, name)) formatOf(name)
-  const pauses = new Pauses()
-  const image = await open(options, pauses)
+  const image = await open(options)
   const iommu = IOMMUS[name]
   if (iommu !== undefined) {
-    const scan = await openStreams(iommu, options, image, pauses)
+    const scan = await openStreams(iommu, options, image)
     const targets = scan.streams.flatMap((stream) => tablesOfStream(stream, options))
-    return { image, pauses, targets, scan, findings: scan.findings }
+    return { image, targets, scan, findings: scan.findings }
   }
   const tables = formatTables(formatOf(name), options, image.read)
-  return { image, pauses, targets: tables.map((each) => ({ tables: each })), findings: [] }
+  return { image, targets: tables.map((each) => ({ tables: each })), findings: [] }
 }
 
-async function open(options: TargetOptions, pauses: Pauses): Promise<MemoryImage> {
+async function open(options: TargetOptions): Promise<MemoryImage> {
   const { image = [], imageFormat, base, piece } = options
   if (image.length === 0) throw new UsageError('--image FILE is needed: the memory in which the tables are')
-  const sources = image.map((path) => fileSource(path, pauses))
+  const sources = image.map((path) => fileSource(path))
   return openImage(sources, {
     ...(imageFormat !== undefined && { format: imageFormat }),
     ...(base !== undefined && { base }),
@@ -155,17 +152,39 @@ function pieceOf(text: string): { paddr: bigint; offset: number; size: number } 
   return { paddr: integer(paddr), offset: Number(integer(offset)), size: Number(integer(size)) }
 }
 
-async function openStreams(iommu: Iommu, options: TargetOptions, image: MemoryImage, pauses: Pauses): Promise<StreamScan> {
+async function openStreams(iommu: Iommu, options: TargetOptions, image: MemoryImage): Promise<StreamScan> {
+  const names = [...iommu.needs, ...iommu.optional]
+  refuseOthers(options, names)
   const registers: Record<string, bigint> = {}
-  for (const name of [...iommu.needs, ...iommu.optional]) {
+  for (const name of names) {
     const text = options.reg?.[name] ?? (options[name] as string | undefined)
     if (text !== undefined) registers[name] = integer(text)
   }
   const missing = iommu.needs.filter((name) => registers[name] === undefined)
   if (missing.length > 0) throw new UsageError(missing.map((name) => `--${optionName(name)} VALUE is needed`).join('; '))
   const scanner = iommu.scan(registers, image.read)
-  const { streams, ...scan } = await pauses.during(() => image.loading(() => scanner.run()))
+  const { streams, ...scan } = await image.loading(() => scanner.run())
   return { ...scan, streams: streams.filter((stream) => isWanted(stream, options)) }
+}
+
+/** What an IOMMU does not have would be ignored otherwise: its registers are other ones than those of a format. */
+function refuseOthers(options: TargetOptions, names: readonly string[]): void {
+  const given = [
+    ...Object.keys(options.reg ?? {}),
+    ...REGISTER_OPTIONS.filter((name) => options[name] !== undefined),
+    ...iommuOptions(options),
+  ]
+  const unknown = given.find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new UsageError(`this IOMMU has no register ${unknown}: ${names.join(', ')}`)
+  if (options.root !== undefined || options.config !== undefined)
+    throw new UsageError('--root and --config are of a format; the tables of an IOMMU are found by its registers')
+}
+
+/** The registers of IOMMUs that were given by options of their own. */
+function iommuOptions(options: TargetOptions): readonly string[] {
+  return Object.values(IOMMUS)
+    .flatMap(({ needs, optional }) => [...needs, ...optional])
+    .filter((name) => options[name] !== undefined)
 }
 
 function isWanted(stream: Stream, { sid, pasid }: TargetOptions): boolean {
@@ -178,10 +197,19 @@ function tablesOfStream(stream: Stream, { stage }: TargetOptions): readonly Targ
 
 /** The tables of a format: by its registers, or by roots and a configuration. */
 function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory): readonly Tables[] {
-  const texts = { ...ownRegisters(options), ...options.reg }
-  if (options.root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
+  const { root, config, sid, pasid, stage } = options
+  if (sid !== undefined || pasid !== undefined || stage !== undefined)
+    throw new UsageError('--sid, --pasid and --stage select streams of an IOMMU; a format has none')
+  if (root === undefined && config !== undefined) throw new UsageError('--config goes with --root: registers say what their tables are')
+  const texts = { ...iommuTexts(options), ...ownRegisters(options), ...options.reg }
+  if (root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
   const values = registerValues(format, texts)
   return format.rootsFromRegs(values).map((found) => tablesAt(format, found, read))
+}
+
+/** Registers of IOMMUs among the options: a format that lacks them says so. */
+function iommuTexts(options: TargetOptions): Record<string, string> {
+  return Object.fromEntries(iommuOptions(options).map((name) => [name, options[name] as string]))
 }
 
 /** The registers that were given by options of their own. */
@@ -215,11 +243,6 @@ export function targetKey({ tables, stream }: Target): Readonly<Record<string, s
   if (stream === undefined) return { root: tables.name }
   const stages = stream.stages.length > 1 && tables.stage !== undefined ? { stage: tables.stage } : {}
   return { sid: stream.sid, ...(stream.pasid !== undefined && { pasid: stream.pasid }), ...stages }
-}
-
-/** Runs work that goes on where it was when a page is missing; it hears Ctrl-C. */
-export function runLong<T>({ image, pauses }: Targets, task: () => T): Promise<T> {
-  return pauses.during(() => image.loading(task))
 }
 
 /** The target that translates an address; with streams, the one that was selected. @throws UsageError */

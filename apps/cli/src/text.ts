@@ -3,6 +3,7 @@ import { hex } from '@io-pgtable/core'
 import type { Finding, LeafRun, RunJson, Translation } from '@io-pgtable/inspect'
 import { runJson } from '@io-pgtable/inspect'
 import type { Colors } from './io.ts'
+import { printable } from './printable.ts'
 
 const UNITS = ['', 'K', 'M', 'G', 'T', 'P', 'E']
 
@@ -54,7 +55,7 @@ export function runLine(run: LeafRun, color: Colors): string {
 export function findingLine({ severity, code, place, message, table: at, index }: Finding, color: Colors): string {
   const paint = severity === 'error' ? color.red : severity === 'warning' ? color.yellow : color.cyan
   const where = at === undefined ? '' : ` table ${hex(at)}${index === undefined ? '' : `[${index}]`}`
-  return `${paint(severity)} ${color.bold(code)} ${place}${where}: ${message}`
+  return `${paint(severity)} ${color.bold(code)} ${printable(place)}${where}: ${printable(message)}`
 }
 
 /** A finding as JSON: addresses in hex. */

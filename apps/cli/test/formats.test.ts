@@ -1,6 +1,6 @@
 /** What must hold of every format that the command has, in each of its configurations. */
-import { agreedConfig, IoPageTable, IoPgtableError, inputRanges, Prot, pageSizes } from '@io-pgtable/core'
-import { checkTables, type Tables } from '@io-pgtable/inspect'
+import { agreedConfig, IoPageTable, IoPgtableError, inputRanges, Prot, pageSizes, walkTables } from '@io-pgtable/core'
+import { checkTables, LeafDump, type Tables, tableStats } from '@io-pgtable/inspect'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { describe, expect, test } from 'vitest'
 import { FORMATS } from '../src/formats.ts'
@@ -83,5 +83,29 @@ describe('what may be executed', () => {
     const aliases = checked(each, [RW | Prot.NOEXEC, Prot.READ], true)
     if (aliases !== undefined) expect(aliases).toEqual(['alias-permissions'])
     expect(checked(each, [RW | Prot.NOEXEC, Prot.READ], false) ?? []).toEqual([])
+  })
+})
+
+describe('tables are counted once', () => {
+  test.each(CASES)('$id $name, pages at both ends', ({ format, config }) => {
+    const memory = new Uint8Array(2 ** 22)
+    const table = IoPageTable.createRaw(format, { ...config, allocator: new PtPool({ base: 0n, memory }) })
+    const { bitmap, ranges } = { bitmap: table.config.pgsizeBitmap, ranges: inputRanges(table.geometry) }
+    const [size = 0] = pageSizes(bitmap)
+    const first = ranges[0]?.first ?? 0n
+    const last = ranges.at(-1)?.last ?? 0n
+    for (const iova of [first, last - BigInt(size) + 1n]) table.map(iova, 0n, size, Prot.READ | Prot.WRITE)
+    const { geometry, roots, context } = table
+    const read = (paddr: bigint, bytes: number) => memory.subarray(Number(paddr), Number(paddr) + bytes)
+    const tables: Tables = { name: 'root', format, geometry, context, roots, first, last, read }
+    let expected = roots.length
+    walkTables(geometry, roots, read, { table: () => void expected++ })
+    const { levels, leaves } = tableStats(tables)
+    expect(levels.reduce((sum, level) => sum + level.tables, 0)).toBe(expected)
+    expect(leaves.reduce((sum, { count }) => sum + count, 0)).toBe(2)
+    expect(checkTables([tables]).tables).toBe(expected)
+    const dump = new LeafDump(tables)
+    dump.run(() => undefined)
+    expect(dump.tablesRead).toBe(expected)
   })
 })

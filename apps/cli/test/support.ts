@@ -23,6 +23,7 @@ export async function run(args: readonly string[], { color = false, isInteractiv
   const io: Io = {
     out: (text) => void (result.out += text),
     err: (text) => void (result.err += text),
+    status: () => undefined,
     color: pc.createColors(color),
     errColor: pc.createColors(color),
     isInteractive,

@@ -41,6 +41,9 @@ export type TraceEvent = MapEvent | UnmapEvent
 /** A task's name may look like anything, also like what follows it: it ends where all of that does follow. */
 const TASK = /(.+?)-(\d+)\s+(?=(?:\([^)]*\)\s+)?\[\d+\]\s+(?:\S{4,6}\s+)?\d+\.\d+: )/y
 
+/** Characters of a line that ftrace prints, by far; a file without lines would fill our memory. */
+const LONGEST_LINE = 2 ** 20
+
 /** Reads a trace line by line. Other events and comments are passed over; a line that cannot be read is `EBADMSG` with its line and column. */
 export class TraceParser {
   /** Lines read so far. */
@@ -93,6 +96,12 @@ export async function* readTrace(
   for await (const chunk of chunks) {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
+    if (rest.length > LONGEST_LINE)
+      throw new IoPgtableError(
+        'EBADMSG',
+        'trace',
+        `line ${parser.lines + lines.length + 1} has more than ${LONGEST_LINE} characters: no trace`,
+      )
     for (const line of lines) {
       const event = parser.next(line)
       if (event !== undefined) yield event

@@ -169,6 +169,39 @@ describe('raw', () => {
     expect(image.read(0x8000n, 9)).toEqual(ramp(4, 9))
     expect(await code(open(ramp(11), { pieces }))).toMatch(/^EBADMSG /)
   })
+  it.each([
+    ['KDUMP   ', 'kdump-compressed'],
+    ['DISKDUMP', 'diskdump'],
+    ['makedumpfile\0\0\0\0', 'flattened'],
+    ['PAGEDU64', 'Windows crash dump of 64 bits'],
+    ['PAGEDUMP', 'Windows crash dump of 32 bits'],
+    ['MDMP', 'minidump'],
+    ['AVML', 'AVML'],
+    ['QEVM', 'migration'],
+    ['LibvirtQemudSave', 'libvirt'],
+    ['\xd2\xbe\xd2\xbe', 'VMware'],
+    ['\xd1\xba\xd1\xba', 'VMware'],
+    ['QFI\xfb', 'qcow2'],
+    ['KDMV', 'VMDK'],
+    ['\x1f\x8b\x08', 'gzip'],
+    ['\xfd7zXZ\0', 'xz'],
+    ['\x28\xb5\x2f\xfd', 'zstd'],
+    ['\x04\x22\x4d\x18', 'lz4'],
+    ['BZh', 'bzip2'],
+    ['PK\x03\x04', 'zip'],
+  ])('%j: a dump of another kind is named and refused, unless it is said to be raw', async (magic, name) => {
+    const bytes = new Uint8Array(4096).map((_, i) => magic.charCodeAt(i) || 0)
+    const options = { base: 0n }
+    expect(await code(open(bytes, options))).toMatch(
+      new RegExp(`^EBADMSG .*file: at offset 0: .*${name}.*ELF core, LiME or raw memory expected`),
+    )
+    expect(await code(open(bytes, { pieces: [{ paddr: 0n, offset: 0, size: 4096 }] }))).toMatch(/^EBADMSG/)
+    expect((await open(bytes, { ...options, format: 'raw' })).known).toBe(4096n)
+    // almost
+    bytes[1] = (bytes[1] ?? 0) ^ 0x20
+    expect((await open(bytes, options)).known).toBe(4096n)
+  })
+
   it('is what is neither ELF nor LiME', async () => {
     expect(await formatOf(bytesSource(ramp(3)))).toBe('raw')
     expect(await formatOf(bytesSource(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46)))).toBe('elf')
@@ -245,6 +278,17 @@ describe('the page cache', () => {
     const got = await image.loading(() => image.read(BigInt(offset), 300_000))
     expect(Buffer.from(got ?? []).equals(expected(offset, 300_000))).toBe(true)
     expect(image.read(BigInt(offset), 8)).toEqual(expected(offset, 8))
+  })
+
+  it('asks for readSync once: a getter may answer otherwise the next time', async () => {
+    const bytes = ramp(4096 * 4)
+    const plain = bytesSource(bytes, 'now and then')
+    let asked = 0
+    const source: ByteSource = { ...plain }
+    Object.defineProperty(source, 'readSync', { get: () => (++asked % 2 === 1 ? plain.readSync : undefined) })
+    const image = new MemoryImage([{ paddr: 0n, size: 16384n, source, offset: 0, fileSize: 16384 }])
+    for (let page = 0n; page < 4n; page++) expect((await image.loading(() => image.read(page * 4096n, 4)))?.[0]).toBe(1)
+    expect(asked).toBeGreaterThan(3)
   })
 
   it('reads a Blob', async () => {

@@ -327,7 +327,7 @@ describe('RISC-V', () => {
     pages.words(0x1010n, [ppn(0x2000n) | 1n]).words(0x2018n, [ppn(0x3000n) | 1n])
     pages.words(0x3000n + 32n * 4n, [1n, 0n, 0n, sv39(0x4000n)]).words(0x3000n + 32n * 5n, [1n])
     giga(pages, 0x4000n, 0x8000_0000n)
-    const scan = scanRiscvIommu({ ddtp: ppn(0x1000n) | 4n }, pages.read, FORMATS)
+    const scan = scanRiscvIommu({ ddtp: ppn(0x1000n) | 4n, capabilities: 0n }, pages.read, FORMATS)
     const id = (2 << 16) | (3 << 7)
     expect(shown(scan)).toEqual([
       [id | 4, 'stage 1', [1, 'satp', '0x40000000 0x80000000 0x40000000']],
@@ -351,7 +351,7 @@ describe('RISC-V', () => {
     pages.zero(0x1_0000_5000n, 4096).words(0x1_0000_5020n, [1n, sv39(0x6000n)])
     giga(pages, 0x1_0000_6000n, 0n)
     pages.zero(0x9000n, 4096).words32(0x9004n, [0x1000_00df])
-    const scan = scanRiscvIommu({ ddtp: ppn(0x1000n) | 2n, extended: true }, pages.read, FORMATS)
+    const scan = scanRiscvIommu({ ddtp: ppn(0x1000n) | 2n, capabilities: 1n << 22n }, pages.read, FORMATS)
     expect(shown(scan)).toEqual([
       [0, 'stage 2', [2, 'hgatp', '0x0 0x100000000 0x40000000']],
       [`1/${256 + 2}`, 'nested', [1, 'satp', '0x40000000 0x0 0x40000000'], [2, 'hgatp', '0x0 0x100000000 0x40000000']],
@@ -365,9 +365,16 @@ describe('RISC-V', () => {
     ])
   })
 
+  it('capabilities.MSI_FLAT says how far apart contexts are, and so which device each is', () => {
+    const pages = new Pages().zero(0x1000n, 4096).words(0x1000n + 64n * 3n, [1n])
+    const sids = (capabilities: bigint): number[] =>
+      scanRiscvIommu({ ddtp: ppn(0x1000n) | 2n, capabilities }, pages.read, FORMATS).streams.map(({ sid }) => sid)
+    expect([sids(1n << 22n), sids(0x10n), sids((1n << 21n) | (1n << 23n))]).toEqual([[3], [6], [6]])
+  })
+
   it('off, bare, and modes that are none', () => {
-    expect(scanRiscvIommu({ ddtp: 0n }, () => undefined, FORMATS)).toEqual({ streams: [], findings: [], visited: 0 })
-    expect(scanRiscvIommu({ ddtp: 1n }, () => undefined, FORMATS).streams).toEqual([])
-    expect(() => scanRiscvIommu({ ddtp: 5n }, () => undefined, FORMATS)).toThrow(/EINVAL.*iommu_mode 5/)
+    expect(scanRiscvIommu({ ddtp: 0n, capabilities: 0n }, () => undefined, FORMATS)).toEqual({ streams: [], findings: [], visited: 0 })
+    expect(scanRiscvIommu({ ddtp: 1n, capabilities: 0n }, () => undefined, FORMATS).streams).toEqual([])
+    expect(() => scanRiscvIommu({ ddtp: 5n, capabilities: 0n }, () => undefined, FORMATS)).toThrow(/EINVAL.*iommu_mode 5/)
   })
 })

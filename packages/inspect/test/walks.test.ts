@@ -5,6 +5,7 @@ import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { hex, IoPageTable, nodeOf, Prot, pgsizeBitmap, type ReadMemory, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
+import { riscv64 } from '@io-pgtable/riscv64'
 import { describe, expect, it } from 'vitest'
 import {
   type Change,
@@ -19,6 +20,7 @@ import {
   translationJson,
   walkTree,
 } from '../src/index.ts'
+import { Subject } from './subject.ts'
 import { Pages } from './support/memory.ts'
 
 const RW = Prot.READ | Prot.WRITE
@@ -183,6 +185,33 @@ describe('diff', () => {
       const want = x === y ? undefined : x === undefined ? 'added' : y === undefined ? 'removed' : 'changed'
       expect(pages.get(i * 4096n), `page ${i}`).toBe(want)
     }
+  })
+})
+
+describe('diff has bounds', () => {
+  // of one geometry, as all tables are that registers of one shape lead to
+  let geometry: Tables['geometry'] | undefined
+  const table = (change: bigint) => {
+    const subject = new Subject(riscv64, { pgsizeBitmap: pgsizeBitmap(SZ_4K), ias: 39, oas: 56, quirks: ['SIGN_EXTEND'] })
+    for (let i = 0n; i < 8n; i++) subject.map(i * 0x2000n, i * 0x4000n + change, SZ_4K, Prot.READ)
+    geometry ??= subject.tables().geometry
+    return subject.tables({ geometry })
+  }
+
+  it.each([
+    ['changes', table(0x1000n), { limit: 3 }, 3, 'limit'],
+    ['pieces that are equal', table(0n), { pieces: 7 }, 0, 'work-limit'],
+    ['pieces that differ, each for four', table(0x1000n), { pieces: 28 }, 7, 'work-limit'],
+  ])('of %s', (_, after, options, changes, code) => {
+    const given: Change[] = []
+    const result = diffTables(table(0n), after, (change) => void given.push(change), options)
+    expect([result.changes, given.length, result.complete]).toEqual([changes, changes, false])
+    expect(result.findings.map((finding) => finding.code)).toEqual([code])
+  })
+
+  it('and ends as before within them', () => {
+    expect(diffTables(table(0n), table(0n), () => {}, { limit: 0, pieces: 8 })).toEqual({ changes: 0, complete: true, findings: [] })
+    expect(diffTables(table(0n), table(0x1000n), () => {}, { limit: 8, pieces: 32 })).toEqual({ changes: 8, complete: true, findings: [] })
   })
 })
 

@@ -1,5 +1,5 @@
 /** `iopt build`: tables for a layout, as a file for firmware. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { hex } from '@io-pgtable/core'
 import { type Built, buildTables, isIdentifier, MACHINES, parseLayout, toAssembly, toC, toElf, toJson } from '@io-pgtable/inspect'
 import { type Command, Option } from 'commander'
@@ -8,6 +8,7 @@ import { examples } from '../options.ts'
 import { registerTexts } from '../registers.ts'
 import { formatOf } from '../targets.ts'
 import { columns } from '../text.ts'
+import { readText } from '../text-file.ts'
 import { UsageError } from '../usage.ts'
 
 const EMIT: Readonly<Record<string, (built: Built, name: string, machine: number) => string | Uint8Array>> = {
@@ -55,7 +56,7 @@ size (of the tables), config and name may be left out. Without config.ias the ta
 
 function run(io: Io, path: string, { emit, output, symbol, machine, json }: Options): void {
   if (!isIdentifier(symbol)) throw new UsageError(`--symbol ${symbol}: a name in C expected`)
-  const layout = parseLayout(path === '-' ? readFileSync(0, 'utf8') : readFileSync(path, 'utf8'), path)
+  const layout = parseLayout(readText(path), path)
   const built = buildTables(formatOf(layout.format), layout)
   const made = EMIT[emit]?.(built, symbol, MACHINES[machine] ?? 0) ?? ''
   if (output !== undefined) {

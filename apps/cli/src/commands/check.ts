@@ -1,13 +1,13 @@
 /** `iopt check`: what is wrong with tables. The one command whose exit code says what it found. */
-import { readFileSync } from 'node:fs'
 import { CHECK_CODES, Check, type CheckPolicy, type CheckResult, type Finding, parsePolicy, type Severity } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, imageOptions, jsonOption, TARGET, tableOptions } from '../options.ts'
 import type { Result } from '../program.ts'
 import { Progress } from '../progress.ts'
-import { openTargets, runLong, type Target, type TargetOptions, type Targets, targetName } from '../targets.ts'
+import { openTargets, type Target, type TargetOptions, type Targets, targetName } from '../targets.ts'
 import { findingJson, findingLine } from '../text.ts'
+import { readText } from '../text-file.ts'
 import { noteNothing } from './dump.ts'
 
 interface Options extends TargetOptions {
@@ -43,7 +43,7 @@ A policy: {"severity": {"table-shared": "off"}, "failOn": "warning",
 }
 
 async function run(io: Io, name: string, options: Options): Promise<number> {
-  const policy = options.policy === undefined ? {} : parsePolicy(readFileSync(options.policy, 'utf8'), options.policy)
+  const policy = options.policy === undefined ? {} : parsePolicy(readText(options.policy), options.policy)
   const found = await openTargets(name, options)
   const results = [scanResult(found.findings)]
   for (const group of groups(found.targets)) results.push(await checkGroup(io, found, group, policy))
@@ -80,7 +80,7 @@ async function checkGroup(io: Io, found: Targets, group: readonly Target[], poli
   const tables = group.map((target) => ({ ...target.tables, name: targetName(target) }))
   const check = new Check(tables, { policy, onTable: (count) => progress.at(count) })
   try {
-    return await runLong(found, () => check.run())
+    return await found.image.loading(() => check.run())
   } finally {
     progress.end()
   }

@@ -1,15 +1,18 @@
 /** `iopt diff A B`: what changed between two tables, as mappings. */
 import { hex, protNames } from '@io-pgtable/core'
-import { type Change, type DiffSide, diffTables } from '@io-pgtable/inspect'
+import { type Change, DEFAULT_LIMIT, type DiffResult, type DiffSide, diffTables } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, jsonOption, TARGET, tableOptions } from '../options.ts'
-import { openTargets, type Target, type TargetOptions, type Targets, targetKey, targetName } from '../targets.ts'
-import { findingLine, sizeText } from '../text.ts'
-import { integer, pair, UsageError } from '../usage.ts'
+import { openTargets, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
+import { sizeText } from '../text.ts'
+import { tell } from '../told.ts'
+import { integer, pair, type Range, range, small, UsageError } from '../usage.ts'
 
 interface Options extends TargetOptions {
   readonly json?: true
+  readonly iova?: Range
+  readonly limit?: number
   readonly toReg?: Readonly<Record<string, string>>
 }
 
@@ -21,6 +24,8 @@ export function addDiff(program: Command, io: Io): void {
     .argument('<b>', 'the one after')
     .description('what changed between two memory images, as mappings')
     .option('--base <address>', 'physical address of the first byte of raw files', integer)
+    .option('--iova <range>', 'input addresses: FIRST..LAST or FIRST+SIZE', range)
+    .option('--limit <n>', 'changes that are told at most (default 1000000)', small)
     .option('--to-reg <name=value>', 'a register that is another one in B; again for more', pair)
     .action((name: string, a: string, b: string, options: Options) => run(io, name, [a, b], options))
   jsonOption(tableOptions(command), 'one object a change: change (added, removed, changed), iova, size, before, after')
@@ -32,8 +37,14 @@ async function run(io: Io, name: string, [a = '', b = '']: readonly string[], op
   const after = await openTargets(name, { ...options, image: [b], reg: { ...options.reg, ...options.toReg } })
   const pairs = pairsOf(before, after)
   if (pairs.length === 0) throw new UsageError('neither has tables')
+  const limit = options.limit ?? DEFAULT_LIMIT
   let changes = 0
-  for (const { a: old, b: now } of pairs) changes += compare(io, old, now, options)
+  for (const { a: old, b: now } of pairs) {
+    const result = compare(io, old, now, { ...options, limit: limit - changes })
+    changes += result.changes
+    if (result.findings.some(({ code }) => code === 'limit')) break
+  }
+  tell(io, [...before.findings, ...after.findings], options)
   io.err(`${changes} changes\n`)
 }
 
@@ -55,14 +66,12 @@ function pairsOf(before: Targets, after: Targets): readonly Pair[] {
 }
 
 /** Two images are read: both at once, since neither can wait for the other's pages. */
-function compare(io: Io, a: Target, b: Target, options: Options): number {
-  let changes = 0
-  const { findings } = diffTables(a.tables, b.tables, (change) => {
-    changes++
-    io.out(`${options.json ? changeJson(change, a) : changeLine(change, a, io)}\n`)
-  })
-  for (const finding of findings) io.err(`${findingLine(finding, io.errColor)}\n`)
-  return changes
+function compare(io: Io, a: Target, b: Target, options: Options): DiffResult {
+  const print = (change: Change): void => io.out(`${options.json ? changeJson(change, a) : changeLine(change, a, io)}\n`)
+  const { limit = DEFAULT_LIMIT, iova } = options
+  const result = diffTables(a.tables, b.tables, print, { ...within(iova), limit })
+  tell(io, result.findings, options, targetKey(a))
+  return result
 }
 
 function changeLine({ change, iova, size, before, after }: Change, target: Target, { color }: Io): string {

@@ -1,12 +1,13 @@
 /** `iopt dump`: all mappings as merged runs; or the tables themselves: --tree, --raw, --stats. */
-import { DEFAULT_LIMIT, LeafDump, type LeafRun, type RunFilter, runJson } from '@io-pgtable/inspect'
+import { DEFAULT_LIMIT, LeafDump, type LeafRun, parseInteger, type RunFilter, runJson } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, filterOptions, imageOptions, jsonOption, TARGET, tableOptions } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { openTargets, runLong, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
-import { findingLine, runLine } from '../text.ts'
-import type { Range } from '../usage.ts'
+import { openTargets, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
+import { runLine } from '../text.ts'
+import { tell } from '../told.ts'
+import { type Range, UsageError } from '../usage.ts'
 import { statsOf, treeOf } from './tables.ts'
 
 export interface FilterOptions {
@@ -53,6 +54,7 @@ async function run(io: Io, found: Targets, options: DumpOptions): Promise<void> 
   if (options.stats) await statsOf(io, found, options)
   else if (options.tree || options.raw) await treeOf(io, found, options)
   else await dumpRuns(io, found, options)
+  tell(io, found.findings, options)
   noteNothing(io, found)
 }
 
@@ -61,29 +63,31 @@ export function noteNothing(io: Io, { targets, scan }: Targets): void {
     io.err(scan === undefined ? 'no tables: no root was given, or its walks are disabled\n' : 'no stream has tables\n')
 }
 
-/** Runs of all targets; findings go to stderr. */
-export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Promise<void> {
+/** Runs of all targets; findings go to stderr. @returns how many more the limit allows; undefined where it has ended the dump */
+export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Promise<number | undefined> {
   const { targets, image } = found
+  const filter = filterOf(options, targets)
   let left = options.limit ?? DEFAULT_LIMIT
   for (const target of targets) {
     if (!options.json) io.out(io.color.bold(`${targetName(target)}\n`))
     const progress = new Progress(io, 'pages read', Number(image.known / 4096n))
     const dump = new LeafDump(target.tables, {
       ...within(options.iova),
-      ...filterOf(options),
+      ...filter,
       limit: left,
       onTable: () => progress.at(image.pagesRead),
     })
     const print = options.json ? jsonPrinter(io, target) : (run: LeafRun) => io.out(`${runLine(run, io.color)}\n`)
     try {
-      const result = await runLong(found, () => dump.run(print))
+      const result = await found.image.loading(() => dump.run(print))
       left -= result.runs
     } finally {
       progress.end()
     }
-    for (const finding of dump.findings) io.err(`${findingLine(finding, io.errColor)}\n`)
-    if (left <= 0) return
+    tell(io, dump.findings, options, targetKey(target))
+    if (dump.findings.some(({ code }) => code === 'limit')) return undefined
   }
+  return left
 }
 
 function jsonPrinter(io: Io, target: Target): (run: LeafRun) => void {
@@ -92,16 +96,30 @@ function jsonPrinter(io: Io, target: Target): (run: LeafRun) => void {
 }
 
 /** The filter of the options; none when nothing is asked for. */
-export function filterOf(options: FilterOptions): { filter?: RunFilter } {
+export function filterOf(options: FilterOptions, targets: readonly Target[]): { filter?: RunFilter } {
   const { paddr, prot, notProt, field, minSize, maxSize, leafSize } = options
   const filter: RunFilter = {
     ...(prot !== undefined && { prot }),
     ...(notProt !== undefined && { notProt }),
-    ...(field !== undefined && { fields: Object.fromEntries(Object.entries(field).map(([name, value]) => [name, Number(value)])) }),
+    ...(field !== undefined && { fields: fieldsOf(field, targets) }),
     ...(minSize !== undefined && { minSize }),
     ...(maxSize !== undefined && { maxSize }),
     ...(leafSize !== undefined && { leafSize }),
     ...(paddr !== undefined && { paddrFirst: paddr.first, paddrLast: paddr.last }),
   }
   return Object.keys(filter).length === 0 ? {} : { filter }
+}
+
+/** Fields by name, with their values. @throws UsageError for one that no descriptor of these tables has */
+function fieldsOf(field: Readonly<Record<string, string>>, targets: readonly Target[]): Record<string, number> {
+  const kinds = targets.flatMap(({ tables }) => tables.geometry.nodes.flatMap((node) => node.kinds))
+  const known = new Set(kinds.flatMap(({ fields }) => fields.filter(({ reserved }) => !reserved).map(({ name }) => name)))
+  return Object.fromEntries(
+    Object.entries(field).map(([name, text]) => {
+      if (!known.has(name)) throw new UsageError(`there is no field ${name}: ${[...known].join(', ')}`)
+      const value = parseInteger(text)
+      if (value === undefined) throw new UsageError(`${name} ${JSON.stringify(text)}: an integer expected`)
+      return [name, Number(value)]
+    }),
+  )
 }

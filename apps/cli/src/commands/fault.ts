@@ -13,7 +13,7 @@ import {
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, imageOptions, jsonOption, tableOptions } from '../options.ts'
-import { openTargets, type Target, type TargetOptions, targetName } from '../targets.ts'
+import { openTargets, optionName, type Target, type TargetOptions, targetName } from '../targets.ts'
 import { columns, findingLine, translationLines } from '../text.ts'
 import { integer, UsageError } from '../usage.ts'
 
@@ -56,9 +56,17 @@ async function run(io: Io, name: string, words: readonly bigint[], options: Opti
   const decoder = Object.hasOwn(DECODERS, name) ? DECODERS[name] : undefined
   if (decoder === undefined) throw new UsageError(`there is no decoder for ${name}: ${Object.keys(DECODERS).join(', ')}`)
   const record = decoder(words)
+  if (options.image === undefined) refuseWithoutImage(options)
   const walked = options.image === undefined ? [] : await walk(io, name, record, options)
   if (options.json) io.out(`${JSON.stringify(recordJson(record, walked))}\n`)
   else io.out(`${[...recordLines(record, io), ...walked.flatMap((each) => walkedLines(each, io))].join('\n')}\n`)
+}
+
+/** Options that say where tables are are of no use without the memory. */
+function refuseWithoutImage(options: Options): void {
+  const { json: _, ...others } = options
+  const [name] = Object.keys(others)
+  if (name !== undefined) throw new UsageError(`--${optionName(name)} goes with --image FILE: the memory in which the tables are`)
 }
 
 async function walk(io: Io, name: string, record: FaultRecord, options: Options): Promise<readonly Walked[]> {

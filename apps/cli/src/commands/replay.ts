@@ -7,8 +7,8 @@ import type { Command } from 'commander'
 import { configOf } from '../configs.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
+import { printable } from '../printable.ts'
 import { Progress } from '../progress.ts'
-import { Interrupted } from '../source.ts'
 import { formatOf } from '../targets.ts'
 import { sizeText } from '../text.ts'
 import { flags, small } from '../usage.ts'
@@ -47,37 +47,25 @@ async function run(io: Io, path: string, options: Options): Promise<void> {
   await replayAll(io, path, parser, replay)
   if (options.maps) printMappings(io, table, options)
   const { totals, problems } = replay
-  for (const { message } of problems) io.err(`${io.errColor.yellow('problem')} ${message}\n`)
+  for (const { message } of problems) io.err(`${io.errColor.yellow('problem')} ${printable(message)}\n`)
   const skipped = Object.fromEntries(parser.skipped)
   if (options.json) io.out(`${JSON.stringify({ ...totals, skipped, tableBytes: table.tableBytes })}\n`)
   else io.out(`${textOf(totals, table.tableBytes)}\n`)
   for (const [name, count] of parser.skipped) io.err(`${count} events ${name} are not replayed\n`)
 }
 
-/** Reading is asynchronous, so that Ctrl-C is heard between two pieces of the file. */
 async function replayAll(io: Io, path: string, parser: TraceParser, replay: TraceReplay): Promise<void> {
   const file = createReadStream(path, 'utf8')
   const progress = new Progress(io, 'bytes', statSync(path, { throwIfNoEntry: false })?.size)
-  let interrupted = false
-  const interrupt = (): void => {
-    interrupted = true
-    file.destroy()
-  }
-  process.once('SIGINT', interrupt)
   try {
     for await (const event of readTrace(file, parser)) {
       replay.apply(event)
       progress.at(file.bytesRead)
-      if (interrupted) break
     }
-  } catch (error) {
-    if (!interrupted) throw error
   } finally {
-    process.off('SIGINT', interrupt)
     progress.end()
     file.destroy()
   }
-  if (interrupted) throw new Interrupted()
 }
 
 type Totals = TraceReplay['totals']

@@ -1,11 +1,11 @@
 /** `iopt streams`: an IOMMU's devices, and what their tables map. */
 import { hex } from '@io-pgtable/core'
-import type { Stream } from '@io-pgtable/inspect'
+import { DEFAULT_LIMIT, type Stream } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, filterOptions, imageOptions, jsonOption, tableOptions } from '../options.ts'
 import { IOMMUS, openTargets, type Targets } from '../targets.ts'
-import { findingLine } from '../text.ts'
+import { tell } from '../told.ts'
 import { UsageError } from '../usage.ts'
 import { type DumpOptions, dumpRuns } from './dump.ts'
 
@@ -35,14 +35,16 @@ async function run(io: Io, name: string, options: Options): Promise<void> {
   const found = await openTargets(name, options)
   if (options.json) await dumpRuns(io, found, options)
   else await describe(io, found, options)
-  for (const finding of found.findings) io.err(`${findingLine(finding, io.errColor)}\n`)
+  tell(io, found.findings, options)
 }
 
 async function describe(io: Io, found: Targets, options: Options): Promise<void> {
   const streams = found.scan?.streams ?? []
+  let limit: number | undefined = options.limit ?? DEFAULT_LIMIT
   for (const stream of streams) {
     io.out(`${streamLines(stream, io).join('\n')}\n`)
-    if (options.maps) await dumpRuns(io, { ...found, targets: found.targets.filter((target) => target.stream === stream) }, options)
+    const targets = found.targets.filter((target) => target.stream === stream)
+    if (options.maps && limit !== undefined) limit = await dumpRuns(io, { ...found, targets }, { ...options, limit })
   }
   io.err(`${streams.length} streams, ${found.targets.length} page tables\n`)
 }

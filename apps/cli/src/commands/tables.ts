@@ -1,20 +1,23 @@
 /** Tables themselves: --tree, --raw and --stats of `iopt dump`. */
 import { hex } from '@io-pgtable/core'
-import { StatsWalk, type TableStats, type TreeEntry, TreeWalk } from '@io-pgtable/inspect'
+import { DEFAULT_LIMIT, StatsWalk, type TableStats, type TreeEntry, TreeWalk } from '@io-pgtable/inspect'
 import type { Io } from '../io.ts'
-import { runLong, type Target, type Targets, targetKey, targetName, within } from '../targets.ts'
-import { address, findingLine, sizeText, table } from '../text.ts'
+import { type Target, type Targets, targetKey, targetName, within } from '../targets.ts'
+import { address, sizeText, table } from '../text.ts'
+import { tell } from '../told.ts'
 import type { DumpOptions } from './dump.ts'
 
 /** Every descriptor, a line each: indented, or flat with its place. */
 export async function treeOf(io: Io, found: Targets, options: DumpOptions): Promise<void> {
+  let left = options.limit ?? DEFAULT_LIMIT
   for (const target of found.targets) {
     if (!options.json) io.out(io.color.bold(`${targetName(target)}\n`))
-    const { limit, iova } = options
-    const walk = new TreeWalk(target.tables, { ...within(iova), ...(limit !== undefined && { limit }) })
+    const walk = new TreeWalk(target.tables, { ...within(options.iova), limit: left })
     const print = (entry: TreeEntry): void => io.out(`${options.json ? entryJson(entry, target) : entryLine(entry, options, io)}\n`)
-    const { findings } = await runLong(found, () => walk.run(print))
-    for (const finding of findings) io.err(`${findingLine(finding, io.errColor)}\n`)
+    const { findings, entries } = await found.image.loading(() => walk.run(print))
+    left -= entries
+    tell(io, findings, options, targetKey(target))
+    if (findings.some(({ code }) => code === 'limit')) return
   }
 }
 
@@ -45,11 +48,11 @@ function entryJson({ depth, entry, seen }: TreeEntry, target: Target): string {
 export async function statsOf(io: Io, found: Targets, options: DumpOptions): Promise<void> {
   for (const target of found.targets) {
     const walk = new StatsWalk(target.tables, within(options.iova))
-    const stats = await runLong(found, () => walk.run())
+    const stats = await found.image.loading(() => walk.run())
     const { levels, leaves, complete } = stats
     if (options.json) io.out(`${JSON.stringify({ ...targetKey(target), levels, leaves, complete })}\n`)
     else io.out(`${statsLines(stats, target, io).join('\n')}\n`)
-    for (const finding of stats.findings) io.err(`${findingLine(finding, io.errColor)}\n`)
+    tell(io, stats.findings, options, targetKey(target))
   }
 }
 

@@ -5,6 +5,7 @@ import type { Io } from '../io.ts'
 import { examples, imageOptions, jsonOption, TARGET, tableOptions } from '../options.ts'
 import { openTargets, type TargetOptions, targetFor, targetName } from '../targets.ts'
 import { translationLines } from '../text.ts'
+import { tell } from '../told.ts'
 import { integer, UsageError } from '../usage.ts'
 
 export function addTranslate(program: Command, io: Io): void {
@@ -23,7 +24,8 @@ export function addTranslate(program: Command, io: Io): void {
 }
 
 async function run(io: Io, name: string, iovas: readonly bigint[], options: TargetOptions & { json?: true }): Promise<void> {
-  const { targets, image, scan } = await openTargets(name, options)
+  const { targets, image, scan, findings } = await openTargets(name, options)
+  tell(io, findings, options)
   const streams = new Set(targets.map(({ stream }) => stream))
   if (scan !== undefined && streams.size > 1) throw new UsageError(`${streams.size} streams have tables: --sid N selects one`)
   for (const iova of iovas) {

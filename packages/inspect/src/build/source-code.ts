@@ -49,8 +49,17 @@ function headLines({ format, base, bytes, tables, regions }: Built): string[] {
   return [
     `${format.title} (${format.FORMAT}), ${tables.length} tables, ${bytes.byteLength} bytes, made by iopt build.`,
     `The tables point to each other: they work at ${hex(base)} alone. Words are little-endian.`,
-    ...regions.map(({ first, last, paddr, name = '' }) => `${hex(first)} to ${hex(last)} -> ${hex(paddr)} ${name}`.trimEnd()),
+    ...regions.map(({ first, last, paddr, name = '' }) => `${hex(first)} to ${hex(last)} -> ${hex(paddr)} ${inComment(name)}`.trimEnd()),
   ]
+}
+
+/**
+ * A text of the layout's author inside of a comment: it stays on its line and cannot end the comment. Nothing but printable ASCII is left as it
+ * is: compilers and editors differ in what a line end is, and some characters turn the direction of writing.
+ */
+function inComment(text: string): string {
+  const plain = text.replace(/[^ -~]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
+  return plain.replaceAll('*/', '* /').replaceAll('/*', '/ *').replaceAll('??/', '?? /')
 }
 
 /** A C11 source. */

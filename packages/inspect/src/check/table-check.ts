@@ -105,7 +105,9 @@ export class TableCheck {
   #read(node: LaneNode, table: number, base: number, from: number, to: number): void {
     const { entryBytes, level } = node.node
     const bytes = this.#memory.find(table + from * entryBytes, (to - from) * entryBytes)
-    if (!this.#sink.mayRead(this.#tables.name)) {
+    // the second half of a sign-extended window has the root of the first
+    const isAgain = ((this.#seen.get(table) ?? 0) & (1 << node.ordinal)) !== 0
+    if (!isAgain && !this.#sink.mayRead(this.#tables.name)) {
       this.#stack.length = 0
       this.#part = this.#parts.length
       return

@@ -1,15 +1,16 @@
 /** Opening images: by what a file begins with, or as it is said to be. */
 import { IoPgtableError } from '@io-pgtable/core'
 import { ELF_MAGIC, elfSegments } from './elf.ts'
+import { foreignOf, LONGEST_MAGIC } from './foreign.ts'
 import { MemoryImage } from './image.ts'
 import { LIME_MAGIC, limeSegments } from './lime.ts'
 import type { Segment } from './segments.ts'
-import type { ByteSource } from './source.ts'
+import { type ByteSource, badFile } from './source.ts'
 
 export type ImageFormat = 'elf' | 'lime' | 'raw'
 
 export interface ImageOptions {
-  /** Default `auto`: ELF and LiME by their magic, everything else raw. */
+  /** Default `auto`: ELF and LiME by their magic, everything else raw, but for files that are known to be no memory as it stands. */
   readonly format?: ImageFormat | 'auto'
   /** Physical address of the first byte of a raw file. Several raw files lie one behind the other. */
   readonly base?: bigint
@@ -42,12 +43,18 @@ export async function openImage(sources: ByteSource | readonly ByteSource[], opt
   return new MemoryImage(segments, options.cacheBytes === undefined ? {} : { cacheBytes: options.cacheBytes })
 }
 
-/** What a file is by its first four bytes. */
+/** What a file is by its first bytes. @throws `EBADMSG` for one that is a dump of a kind that is not read: its bytes are no memory */
 export async function formatOf(source: ByteSource): Promise<ImageFormat> {
-  if (source.size < 4) return 'raw'
-  const bytes = await source.read(0, 4)
+  const bytes = await source.read(0, Math.min(source.size, LONGEST_MAGIC))
+  if (bytes.byteLength < 4) return 'raw'
   const magic = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0)
-  return magic === ELF_MAGIC ? 'elf' : magic === LIME_MAGIC ? 'lime' : 'raw'
+  if (magic === ELF_MAGIC) return 'elf'
+  if (magic === LIME_MAGIC) return 'lime'
+  const foreign = foreignOf(bytes)
+  if (foreign === undefined) return 'raw'
+  const { name, advice } = foreign
+  const message = `${name}, which is not read: an ELF core, LiME or raw memory expected${advice === undefined ? '' : ` (${advice})`}`
+  throw badFile(source, 0, `${message}; if it is raw memory all the same, say that its format is raw`, BigInt(magic))
 }
 
 function sparse(source: ByteSource, pieces: NonNullable<ImageOptions['pieces']>): Segment[] {

@@ -84,9 +84,11 @@ export class PageCache {
 
   #fill(found: Chunk, pages: number): void {
     for (const { segment, offset, into } of pieces(found, pages)) {
+      // once: it may be a getter, which answers otherwise the next time
       const { source } = segment
-      if (source.readSync === undefined) throw new PageMiss([{ chunk: found.key, pages }])
-      if (source.readSync(offset, into) < into.byteLength) throw shrunk(segment, offset)
+      const { readSync } = source
+      if (readSync === undefined) throw new PageMiss([{ chunk: found.key, pages }])
+      if (readSync.call(source, offset, into) < into.byteLength) throw shrunk(segment, offset)
     }
     this.#note(found, pages)
   }

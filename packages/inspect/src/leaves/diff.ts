@@ -1,8 +1,10 @@
 /** What changed between two tables, as mappings: the sizes of blocks and pages, and where tables lie, are no mappings. */
 import type { Prot } from '@io-pgtable/core'
-import type { Finding } from '../finding.ts'
+import { type Finding, Findings } from '../finding.ts'
 import { min } from '../minmax.ts'
-import { type DumpOptions, LeafDump } from './dump.ts'
+import { DEFAULT_LIMIT, type DumpOptions, LeafDump } from './dump.ts'
+import type { RunFilter } from './filter.ts'
+import type { WalkLimits } from './leaf-taker.ts'
 import type { LeafRun } from './run.ts'
 import type { Tables } from './tables.ts'
 
@@ -31,12 +33,25 @@ export type ChangeSink = (change: Change) => boolean | undefined | void
 export interface DiffResult {
   readonly changes: number
   readonly complete: boolean
-  /** Of both sides. */
+  /** Of both sides, and what has ended the comparison. */
   readonly findings: readonly Finding[]
 }
 
+export interface DiffOptions extends WalkLimits {
+  readonly filter?: RunFilter
+  /** Changes that are given before the comparison ends, with a finding. Default {@link DEFAULT_LIMIT}. */
+  readonly limit?: number
+  /** Pieces of input addresses that are compared before it ends, with a finding; those that differ in a bit count for 4. Default 2^22. */
+  readonly pieces?: number
+}
+
+/** Tables that share tables can have more runs than anybody waits for. */
+const PIECES = 2 ** 22
+/** A piece of which the bits differ: its fields are compared. */
+const DIFFERENT = 4
+
 /** Compares the mappings of two tables in the order of their input addresses. @throws what reading throws */
-export function diffTables(before: Tables, after: Tables, sink: ChangeSink, options: DumpOptions = {}): DiffResult {
+export function diffTables(before: Tables, after: Tables, sink: ChangeSink, options: DiffOptions = {}): DiffResult {
   return new TableDiff(before, after, options).run(sink)
 }
 
@@ -45,26 +60,41 @@ export class TableDiff {
   readonly #before: Side
   readonly #after: Side
   readonly #limit: number
+  readonly #findings: Findings = new Findings()
+  readonly #place: string
+  #pieces: number
   #changes = 0
   #pending: Change | undefined
+  #complete = true
+  /** Whether equal bits mean the same on both sides: the registers give them a meaning. */
+  readonly #sameMeaning: boolean
 
-  constructor(before: Tables, after: Tables, options: DumpOptions = {}) {
+  constructor(before: Tables, after: Tables, options: DiffOptions = {}) {
+    this.#place = after.name
+    this.#sameMeaning = before.format === after.format && meaning(before) === meaning(after)
+    this.#pieces = options.pieces ?? PIECES
     this.#before = new Side(before, { ...options, limit: Number.POSITIVE_INFINITY })
     this.#after = new Side(after, { ...options, limit: Number.POSITIVE_INFINITY })
-    this.#limit = options.limit ?? Number.POSITIVE_INFINITY
+    this.#limit = options.limit ?? DEFAULT_LIMIT
   }
 
   run(sink: ChangeSink): DiffResult {
-    let complete = true
-    for (let change = this.#next(); complete && change !== undefined; change = complete ? this.#next() : undefined) {
-      if (this.#changes >= this.#limit) complete = false
+    for (let change = this.#next(); change !== undefined; change = this.#next()) {
+      if (this.#changes >= this.#limit) this.#end('warning', 'limit', `ended after ${this.#limit} changes; there are more`)
       else {
         this.#changes++
-        complete = sink(change) !== false
+        if (sink(change) === false) this.#complete = false
       }
+      if (!this.#complete) break
     }
-    const isWhole = complete && !this.#before.dump.isStopped && !this.#after.dump.isStopped
-    return { changes: this.#changes, complete: isWhole, findings: [...this.#before.dump.findings, ...this.#after.dump.findings] }
+    const [a, b] = [this.#before.dump, this.#after.dump]
+    const findings = [...a.findings, ...b.findings, ...this.#findings.list]
+    return { changes: this.#changes, complete: this.#complete && !a.isStopped && !b.isStopped, findings }
+  }
+
+  #end(severity: 'warning' | 'error', code: string, what: string): void {
+    this.#complete = false
+    this.#findings.add({ severity, code, place: this.#place, message: `${what}: give a range of addresses, or a higher limit` })
   }
 
   /** The next change; those that continue one another are one. */
@@ -87,9 +117,19 @@ export class TableDiff {
     for (;;) {
       const [a, b] = [this.#before.load(), this.#after.load()]
       if (a === undefined && b === undefined) return undefined
+      if (this.#pieces-- <= 0) {
+        if (this.#complete) this.#end('error', 'work-limit', 'ended: tables that are reached in many ways would go on')
+        return undefined
+      }
       if (a === undefined || (b !== undefined && b.iova < a.iova)) return this.#one('added', this.#after, a?.iova)
       if (b === undefined || a.iova < b.iova) return this.#one('removed', this.#before, b?.iova)
       const size = min(a.left, b.left)
+      if (this.#sameMeaning && a.equals(b)) {
+        a.take(size)
+        b.take(size)
+        continue
+      }
+      this.#pieces -= DIFFERENT - 1
       const change: Change = { change: 'changed', iova: a.iova, size, before: a.side(), after: b.side() }
       a.take(size)
       b.take(size)
@@ -131,10 +171,19 @@ class Side {
     this.#run = undefined
     this.#used = 0n
   }
+  /** Whether what is left of both runs begins at the same memory, with the same bits. */
+  equals(other: Side): boolean {
+    const [a, b] = [this.#run as LeafRun, other.#run as LeafRun]
+    return a.paddr + this.#used === b.paddr + other.#used && a.hasBitsOf(b)
+  }
   side(): DiffSide {
     const { paddr, prot, fields, leafSize, descriptor } = this.#run as LeafRun
     return { paddr: paddr + this.#used, prot, fields, leafSize, descriptor }
   }
+}
+
+function meaning({ context }: Tables): string {
+  return JSON.stringify(context, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)) ?? ''
 }
 
 /** Mapped to the same memory with the same rights, and equal in all fields that both kinds of leaf have. */

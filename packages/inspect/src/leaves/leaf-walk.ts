@@ -153,13 +153,23 @@ export class LeafWalk {
     if (frame.known === from || this.#memos.size >= MAX_TABLES) frame.key = -1
     if (!frame.again) {
       if (frame.known < to) this.findings.unknown(frame)
-      this.#tablesRead++
-      this.#taker.table?.(node, table)
-      if (this.#limits.onTable?.(this.#tablesRead) === false) this.stop()
+      if (this.#stack.length > 0 || this.#isFirstPart()) this.#count(node, table)
       // What cannot be remembered is work each time
       if (this.#memos.size >= MAX_TABLES) this.#spend(to - from)
     }
     this.#stack.push(frame)
+  }
+
+  /** A root that stands at two places of the input addresses, the halves of a sign-extended window, is one table. */
+  #isFirstPart(): boolean {
+    const { table } = this.#region as RootPart
+    return this.#parts.findIndex((part) => part.table === table) === this.#parts.indexOf(this.#region as RootPart)
+  }
+
+  #count(node: LaneNode, table: number): void {
+    this.#tablesRead++
+    this.#taker.table?.(node, table)
+    if (this.#limits.onTable?.(this.#tablesRead) === false) this.stop()
   }
 
   #scan(frame: Frame): void {

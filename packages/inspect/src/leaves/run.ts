@@ -73,6 +73,14 @@ export class LeafRun {
     for (const { name, reserved } of this.kind.fields) if (!reserved) own[name] = Number(values[name])
     return { ...own, ...this.#numbers.inherited?.fields(this.kind) }
   }
+
+  /** Whether both are leaves of one kind and size with equal attribute bits, their own and those of the tables above. */
+  hasBitsOf(other: LeafRun): boolean {
+    const { leaf, lo, hi, inherited } = this.#numbers
+    const theirs = other.#numbers
+    if (leaf !== theirs.leaf || ((lo ^ theirs.lo) & ~leaf.addressLo) !== 0 || ((hi ^ theirs.hi) & ~leaf.addressHi) !== 0) return false
+    return inherited === theirs.inherited || sameInheritance(inherited, theirs.inherited, leaf)
+  }
 }
 
 /** A run as JSON. */

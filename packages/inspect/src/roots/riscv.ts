@@ -1,6 +1,6 @@
 /**
  * From a RISC-V IOMMU's ddtp to the tables of every device: RISC-V IOMMU Architecture Specification 1.0.1, 3.1 device directory table
- * (3.1.1 non-leaf entry, 3.1.2 and 3.1.3 base- and extended-format device context), 3.2 process directory table, 5.6 ddtp.
+ * (3.1.1 non-leaf entry, 3.1.2 and 3.1.3 base- and extended-format device context), 3.2 process directory table, 5.3 capabilities, 5.6 ddtp.
  */
 import { extract, hex, IoPgtableError, type Piece, type ReadMemory } from '@io-pgtable/core'
 import { type FormatSet, type Stage, type StreamScan, StreamScanner, type StreamStructure, shown } from './streams.ts'
@@ -10,12 +10,14 @@ import { throughTables } from './through.ts'
 export interface RiscvIommuRegisters {
   /** ddtp, as the hardware holds it. */
   readonly ddtp: bigint
-  /** Device contexts of 64 bytes: capabilities.MSI_FLAT is 1. Default false: 32 bytes. */
-  readonly extended?: boolean
+  /** capabilities: MSI_FLAT says whether a device context has 64 bytes or 32. With the wrong size every device has another's number. */
+  readonly capabilities: bigint
 }
 
 const PPN: readonly Piece[] = [[53, 10, 12]]
 const VALID: readonly Piece[] = [[0, 0, 0]]
+/** Of capabilities. */
+const MSI_FLAT: readonly Piece[] = [[22, 22, 0]]
 const DDTP: Layout<'mode' | 'PPN'> = { mode: [[3, 0, 0]], PPN }
 /** Device context: tc, iohgatp, ta, fsc. */
 const DC: Layout<'V' | 'PDTV' | 'SXL' | 'iohgatp' | 'fsc'> = {
@@ -46,9 +48,9 @@ export function scanRiscvIommu(registers: RiscvIommuRegisters, read: ReadMemory,
 export class RiscvIommuScanner extends StreamScanner {
   readonly #extended: boolean
 
-  constructor({ ddtp, extended = false }: RiscvIommuRegisters, read: ReadMemory, formats: FormatSet) {
+  constructor({ ddtp, capabilities }: RiscvIommuRegisters, read: ReadMemory, formats: FormatSet) {
     super(read, formats)
-    this.#extended = extended
+    this.#extended = extract(capabilities, MSI_FLAT) === 1n
     const mode = Number(extract(ddtp, DDTP.mode))
     if (mode > 4) throw new IoPgtableError('EINVAL', 'ddtp', `iommu_mode ${mode} of ${hex(ddtp)}: 0 to 4 expected`, { value: ddtp })
     // 0 is Off, 1 is Bare: neither has a directory
