@@ -64,6 +64,37 @@ test('a large page of equal entries becomes pages in place', () => {
   expectSound(b)
 })
 
+test('a large page whose third entry the device marked was written to as a whole: each page says so', () => {
+  for (const shape of [{}, BREAK]) {
+    const b = bench({ large: true, dirty: true, ...shape })
+    b.table.map(0x4000n, 0x1000_4000n, 0x4000, RW)
+    const third = b.table.walk(0x6000n).at(-1)
+    const word = Number((third?.table ?? 0n) - b.pool.base) / 4 + (third?.index ?? 0) * 2
+    b.pool.words[word] = (b.pool.words[word] ?? 0) | 0x400
+    expect(b.table.cut(0x5000n)).toBe(true)
+    const dirty: bigint[] = []
+    b.table.readAndClearDirty(0x4000n, 0x4000, (iova) => void dirty.push(iova))
+    expect(dirty).toEqual([0x4000n, 0x5000n, 0x6000n, 0x7000n])
+  }
+})
+
+test('a flush that throws under break-before-make: a walker that sees memory late finds the leaf again', () => {
+  const seen: (number | undefined)[] = []
+  let watched = false
+  const fail = (): void => {
+    throw new Error('failed')
+  }
+  const sync = (paddr: bigint): void => void (watched && paddr === root && seen.push(entry()))
+  const b = bench(BREAK, { pool: { sync }, tlb: { sync: fail } })
+  b.table.map(0n, 0n, HUGE, RW)
+  const root = b.table.roots[0] ?? 0n
+  const entry = (): number | undefined => b.pool.words[Number(root - b.pool.base) / 4]
+  const before = entry()
+  watched = true
+  expect(() => b.table.cut(0x1000n)).toThrow('failed')
+  expect(seen).toEqual([0, before])
+})
+
 test('order: with break-before-make empty, flush, write; otherwise one entry for another, then the flush', () => {
   for (const [shape, wanted] of [
     [BREAK, ['memory', 'pages 0 100000 x1 undefined', 'sync undefined', 'memory 77000']],

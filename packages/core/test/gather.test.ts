@@ -57,6 +57,21 @@ test('a gather may be used again, and by another table once it is synced', () =>
   expectNoLeak(b)
 })
 
+test.each([
+  ['2 GiB', 0x8000_0000n],
+  ['4 GiB', 0x1_0000_0000n],
+  ['the middle of 64 bits', 1n << 63n],
+])('the range of a gather reaches over %s, whichever page is noted first', (_, middle) => {
+  for (const order of [
+    [middle - 0x1000n, middle],
+    [middle, middle - 0x1000n],
+  ]) {
+    const gather = new IotlbGather()
+    for (const iova of order) gather.addRange(iova, PAGE, 1)
+    expect([gather.first, gather.last]).toEqual([middle - 0x1000n, middle + 0xfffn])
+  }
+})
+
 test('what is no gather is EINVAL, before anything is unmapped', () => {
   const { table } = bench({ dirty: true })
   table.mapPages(0n, 0n, PAGE, 1, RW)

@@ -39,6 +39,7 @@ const OVERLAPPING: [string, string, (table: IoPageTable<Toy>) => unknown][] = [
   ['unmapPages', '0x0..0xffff', (table) => table.unmapRange(0n, BLOCK)],
   ['unmapPages', '0x0..0xffff', (table) => table.unmap(0n, BLOCK)],
   ['iovaToPhys', '0xffff..0xffff', (table) => table.iovaToPhys(0xffffn)],
+  ['iovaToPhys', '0x0..0x0', (table) => table.iovaToPhys(0n)],
   ['walk', '0x8000..0x8000', (table) => table.walk(0x8000n)],
   ['readAndClearDirty', '0xf000..0x10fff', (table) => table.readAndClearDirty(0xf000n, 2 * PAGE, () => {})],
 ]

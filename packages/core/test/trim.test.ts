@@ -220,3 +220,18 @@ test('a freed table: ENODEV', () => {
   ])
     expect(thrownBy(() => run(table as IoPageTable)).code).toBe('ENODEV')
 })
+
+test('entries of a contiguous set whose addresses do not step are leaves of their own', () => {
+  const b = bench({ contiguous: 'encode' })
+  const sizes = (): number[] => {
+    const found: number[] = []
+    b.table.forEachLeaf(undefined, ({ size }) => void found.push(size))
+    return found
+  }
+  b.table.map(0n, 0x1000_0000n, 8 * PAGE, RW)
+  expect(sizes()).toEqual([8 * PAGE])
+  const fourth = b.table.walk(0x3000n).at(-1)
+  const word = Number((fourth?.table ?? 0n) - b.pool.base) / 4 + (fourth?.index ?? 0) * 2
+  b.pool.words[word] = (b.pool.words[word] ?? 0) ^ 0x10_0000
+  expect(sizes()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(() => PAGE))
+})

@@ -16,6 +16,7 @@ const LENGTHS = { quick: { sequences: 8, operations: 40 }, full: { sequences: 12
 /** Random sequences under a driver's callbacks, after the plain cases. */
 export function runTlb(c: Case, law: LawName, make: MakeFlushOps): void {
   plans(c, make)
+  for (const middle of [1n << 31n, 1n << 32n]) gathered(c, middle)
   if (c.policy.dirty !== undefined) for (const size of c.sizes) cleaned(c, size, make)
   sequences(c, law, LENGTHS[c.effort], (draws, log) => {
     const run = new TlbSession(c, make)
@@ -56,6 +57,30 @@ function plan(c: Case, make: MakeFlushOps, size: Size, offset: bigint, gather: G
     run.apply({ op: 'unmap', offset, size, count: 1, gather })
     run.end()
   })
+}
+
+/** One gather for two pages on both sides of an address: its range has both, whichever was unmapped first. */
+function gathered(c: Case, middle: bigint): void {
+  const size = c.sizes[0] as Size
+  const bytes = BigInt(size.pgsize)
+  if (middle + bytes > 1n << BigInt(c.geometry.ias)) return
+  for (const order of [
+    [middle - bytes, middle],
+    [middle, middle - bytes],
+  ]) {
+    const session = new Session(c)
+    explained(session, () => {
+      const gather = new IotlbGather()
+      for (const offset of order) session.apply({ op: 'map', offset, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+      for (const offset of order) session.table.unmapPages(iovaOf(c.geometry, offset), size.pgsize, 1, gather)
+      const [first, last] = [iovaOf(c.geometry, middle - bytes), iovaOf(c.geometry, middle + bytes - 1n)]
+      if (gather.empty) return
+      same('first address of the gather', gather.first, first < last ? first : last)
+      same('last address of the gather', gather.last, first < last ? last : first)
+      gather.sync()
+    })
+    session.table.free()
+  }
 }
 
 /** A leaf that was written to, and is cleaned: the TLB must forget that it may be written without being told. */

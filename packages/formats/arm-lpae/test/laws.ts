@@ -35,6 +35,10 @@ export function checkLaws<F extends AnyFmt>({ fmt, hardware, kept }: Laws<F>): v
       }
     })
 
+    test('tables lie below 2^oas', () => {
+      expect(geometry.tablesBelow).toBe(1n << BigInt(agreed.oas))
+    })
+
     test('rootsFromRegs leads back to the root, the tree and what decoding needs', () => {
       const root = ones(geometry.oas - 1) & ~ones(21)
       const registers = hardware(fmt.regs(agreed, [root], geometry.top) as RegsOf<F>, agreed as ConfigOf<F>)
