@@ -63,8 +63,9 @@ function plan(c: Case, make: MakeFlushOps, size: Size, offset: bigint, gather: G
 function gathered(c: Case, middle: bigint): void {
   const size = c.sizes[0] as Size
   const bytes = BigInt(size.pgsize)
-  // at the middle of the space its halves lie apart
-  if (middle + bytes > 1n << BigInt(c.geometry.ias - 1)) return
+  // the halves of a sign-extended space lie apart
+  const { ias, window } = c.geometry
+  if (middle + bytes > 1n << BigInt(window === 'sign-extended' ? ias - 1 : ias)) return
   for (const order of [
     [middle - bytes, middle],
     [middle, middle - bytes],
