@@ -14,7 +14,7 @@ const CORE = 'packages/core/src/'
 const LIMITS = [
   { name: 'functions of core with over six parameters, outside of hot/', figure: longCalls, limit: 0 },
   { name: 'floors of core: files in the longest chain of imports', figure: floors, limit: 12, goal: 9 },
-  { name: 'circles of files by more than types, everywhere', figure: circles, limit: 1, goal: 0 },
+  { name: 'circles of files by more than types, everywhere', figure: circles, limit: 0 },
   { name: 'lines of the longest file of core', figure: () => longest(core), limit: 330 },
   {
     name: 'lines of io-page-table.ts',

@@ -4,8 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { runCli } from '../src/cli.ts'
 import { readDump } from '../src/dump.ts'
 import { renderScene } from '../src/render.ts'
+import { buffers } from '../src/scenes/buffers.ts'
+import { heapFault } from '../src/scenes/heap-fault.ts'
 import { SCENES } from '../src/scenes/index.ts'
+import { unmap } from '../src/scenes/unmap.ts'
 import { vmBind } from '../src/scenes/vm-bind.ts'
+import { walk } from '../src/scenes/walk.ts'
 import { play, type Scene, toJson } from '../src/stage.ts'
 import { bytes, colorsFor, columns, wantsColor, wrapped } from '../src/text.ts'
 
@@ -41,6 +45,32 @@ test('a VA space as a bar', () => {
   expect(bars?.[3]).toBe('···tTTT·····tT··············FFF+OO+FFFFFFF··········▒▒▒▒')
 })
 
+/** The rows of a scene's first table. */
+function rowsOf(scene: Scene): readonly (readonly unknown[])[] {
+  return PLAYED[SCENES.indexOf(scene)]?.blocks.flatMap((block) => ('head' in block ? [block.rows] : []))[0] ?? []
+}
+
+test('page sizes, levels, callbacks: what each format makes of the same calls', () => {
+  expect(rowsOf(buffers)[4]).toEqual(['textures', 0x1000_0000n, '34,836K', '17×2M 5×4K', '2×16M 2×1M 5×4K'])
+  expect(rowsOf(unmap)).toEqual([
+    ['arm64-lpae-s1', '2M', 'flushWalk(2M) addPages(1×2M) sync', 'EEXIST', 0],
+    ['arm-v7s', '1M', 'flushWalk(1M) sync', 'EEXIST', 2],
+  ])
+  expect(rowsOf(walk).map(([level, , index, descriptor]) => [level, index, descriptor])).toEqual([
+    [0, 0, 0x8000_1003n],
+    [1, 0, 0x8000_2003n],
+    [2, 145, 0x8000_3003n],
+    [3, 325, 0x60_0000_5678_9e43n],
+  ])
+  expect(rowsOf(heapFault).map(([access, address, level]) => [access, address, level])).toEqual([
+    ['write', 0xd0_0000n, 2],
+    ['write', 0xd1_0000n, 3],
+    ['write', 0xd2_0000n, 3],
+    ['write', 0x4000n, 3],
+    ['read', 0x80_0000n, 2],
+  ])
+})
+
 test('it stays small: 60 lines a scene, 1,500 lines in all', () => {
   const src = new URL('../src/', import.meta.url)
   const files = readdirSync(src, { recursive: true })
@@ -55,14 +85,14 @@ describe('the command', () => {
   test('ends with the count of its checks', async () => {
     const { code, out, err } = await run([])
     expect([code, err]).toEqual([0, ''])
-    expect(out).toMatch(/\n✔ 11 of 11 checks · 2 scenes · [\d.]+ s\n$/)
+    expect(out).toMatch(/\n✔ 13 of 13 checks · 2 scenes · [\d.]+ s\n$/)
     expect((await run([], { color: true })).out).toContain('\x1b[')
   })
 
   test('--json is one document with the same', async () => {
     const { code, out } = await run(['--json'])
     const json = JSON.parse(out)
-    expect([code, json.ok, json.totals]).toEqual([0, true, { scenes: 2, checks: 11, passed: 11 }])
+    expect([code, json.ok, json.totals]).toEqual([0, true, { scenes: 2, checks: 13, passed: 13 }])
     expect(json.scenes).toEqual(JSON.parse(toJson(PLAYED.slice(0, 2))))
     expect(json.scenes[0].blocks[0].rows[1]).toEqual([4096, '0x4000', '0x80004000', 'gpu tables'])
   })

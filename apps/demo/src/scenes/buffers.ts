@@ -25,17 +25,15 @@ function drive<F extends AnyFmt>(format: F, config: ConfigOf<F>) {
   const table = IoPageTable.createRaw(format, { allocator: pool, ...config })
   for (const { iova, paddr, size, prot } of BUFFERS) table.map(iova, paddr, size, prot)
   const pages = BUFFERS.map(({ iova, size }) => pagesOf(table, iova, size))
-  const found = new BigUint64Array(PROBES.length)
-  table.iovaToPhysMany(
-    BigUint64Array.from(PROBES, ([iova]) => iova),
-    found,
-  )
+  const mapped = Number(table.snapshot().runs.reduce((sum, { size }) => sum + size, 0n))
+  const found = BigUint64Array.from(PROBES, ([iova]) => iova)
+  table.iovaToPhysMany(found, found)
   const right = PROBES.filter(([, paddr], i) => found[i] === paddr).length
   const { tableBytes } = table
   for (const { iova, size } of BUFFERS) table.unmap(iova, size)
   const empty = table.snapshot().runs.length === 0
   table.free()
-  return { name: format.FORMAT, pages, right, tableBytes, empty, leaked: pool.stats().live }
+  return { name: format.FORMAT, pages, mapped, right, tableBytes, empty, leaked: pool.stats().live }
 }
 
 export const buffers: Scene = {
@@ -49,7 +47,10 @@ export const buffers: Scene = {
       ['buffer', 'IOVA', 'size', ...both.map(({ name }) => name)],
       [...rows, ['', '', 'tables', ...both.map(({ tableBytes }) => bytes(tableBytes))]],
     )
-    for (const { name, right } of both) stage.same(`${name}: addresses that translate, in one call`, right, PROBES.length)
+    for (const { name, mapped, right } of both) {
+      stage.same(`${name}: bytes that its pages map`, mapped, PROBES.length * 4096)
+      stage.same(`${name}: addresses that translate, in one call`, right, PROBES.length)
+    }
     stage.check(
       'nothing is left after the unmaps',
       both.every(({ empty, leaked }) => empty && leaked === 0),
