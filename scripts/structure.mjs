@@ -13,19 +13,18 @@ const CORE = 'packages/core/src/'
  */
 const LIMITS = [
   { name: 'functions of core with over six parameters, outside of hot/', figure: longCalls, limit: 0 },
-  { name: 'floors of core: files in the longest chain of imports', figure: floors, limit: 12, goal: 9 },
+  { name: 'floors of core: files in the longest chain of imports', figure: floors, limit: 13, goal: 9 },
   { name: 'circles of files by more than types, everywhere', figure: circles, limit: 0 },
   { name: 'lines of the longest file of core', figure: () => longest(core), limit: 330 },
   {
     name: 'lines of io-page-table.ts',
     figure: () => longest(core.filter(({ file }) => file.endsWith('/io-page-table.ts'))),
-    limit: 276,
-    goal: 260,
+    limit: 260,
   },
   { name: 'files in core/src itself', figure: () => counted(filesIn('')), limit: 4 },
-  { name: 'files in the largest folder of core', figure: largestFolder, limit: 10, goal: 9 },
+  { name: 'files in the largest folder of core', figure: largestFolder, limit: 9 },
   { name: 'folders of core with one file', figure: () => counted(folders().filter((folder) => filesIn(folder).length < 2)), limit: 0 },
-  { name: 'imports of core that do not point down', figure: upwards, limit: 6, goal: 0 },
+  { name: 'imports of core that do not point down', figure: upwards, limit: 0 },
 ]
 
 /** The folders of core from the bottom up, and which folders below each may import. All may import the files in core/src itself but the index. */
@@ -38,7 +37,7 @@ const BELOW = /** @type {Record<string, string[]>} */ ({
   memory: ['compile', 'format', 'hot', 'read', 'tlb'],
   tree: ['compile', 'format', 'hot', 'memory', 'read', 'tlb'],
   device: ['memory'],
-  request: ['compile', 'format', 'hot', 'memory', 'tlb', 'tree'],
+  request: ['compile', 'format', 'hot', 'memory', 'read', 'tlb', 'tree'],
   change: ['compile', 'format', 'hot', 'memory', 'read', 'request', 'tlb', 'tree'],
   translate: ['compile', 'format', 'hot', 'memory', 'read', 'request', 'tree'],
   table: ['change', 'compile', 'device', 'format', 'hot', 'memory', 'read', 'request', 'tlb', 'translate', 'tree'],

@@ -1,6 +1,6 @@
 /** The format trait, the engine, and what both share. See docs/ARCHITECTURE.md. */
 
-export { ReadDirty, type ReadDirtyFlags } from './change/dirty.ts'
+export { ReadDirty, type ReadDirtyFlags, type VisitDirty } from './change/dirty.ts'
 export type { ProtectOptions } from './change/protect.ts'
 export { Device, Devres, DevresGuard } from './device/device.ts'
 export type { LifetimeDebug } from './device/lifetime.ts'
@@ -29,6 +29,7 @@ export {
   type ParamsOf,
   type Policy,
   type RegsOf,
+  slotBytes,
   splitField,
   type TableKind,
   type VoidKind,
@@ -67,7 +68,7 @@ export {
 } from './format/rights.ts'
 export * from './format/sizes.ts'
 export type * from './format/vector-binding.ts'
-export type { AdoptMemory, TableList } from './memory/adopted-memory.ts'
+export type { AdoptMemory } from './memory/adopted-memory.ts'
 export type { TableToken } from './memory/share.ts'
 export {
   type Decoded,
@@ -81,7 +82,6 @@ export {
   kindOf,
   leafSizeOf,
   meaningOf,
-  slotBytes,
 } from './read/decode.ts'
 export { CompiledMeaning, fieldWidth } from './read/meaning.ts'
 export {
@@ -93,6 +93,7 @@ export {
 } from './read/rights.ts'
 export { diffSnapshots, type Snapshot, type SnapshotChange, type SnapshotRun, snapshotText, type Translated } from './read/snapshot.ts'
 export {
+  type AddressRange,
   descriptorAt,
   type EntryPlace,
   inputRanges,
@@ -103,11 +104,10 @@ export {
   walkAddress,
   walkTables,
 } from './read/walk.ts'
-export type { MapResult } from './request/errors.ts'
+export type { MapResult } from './request/request.ts'
 export type { AdoptOptions, AdoptRequest } from './table/adopt.ts'
 export { IoPageTable } from './table/io-page-table.ts'
 export type { AttachOptions, DebugOptions, TableOptions } from './table/table-options.ts'
 export { NOOP_FLUSH_OPS, perPage, type TlbFlushOps } from './tlb/flush.ts'
-export { type GatherOwner, IotlbGather } from './tlb/gather.ts'
+export { type GatherOwner, IotlbGather, type TableList } from './tlb/gather.ts'
 export type { Leaf } from './translate/leaves.ts'
-export type { AddressRange } from './tree/leaf-range.ts'

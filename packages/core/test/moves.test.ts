@@ -1,8 +1,8 @@
 /** Addresses as rotations are the addresses as pieces. */
 import { describe, expect, test } from 'vitest'
-import { encodeLane, lanePieces } from '../src/compile/lane-pieces.ts'
-import { decodeHigh, decodeLow, encodeHigh, encodeLow, movesOf } from '../src/compile/moves.ts'
+import { encodeLane, lanePieces, movesOf } from '../src/compile/lane-pieces.ts'
 import type { Piece } from '../src/format/bits.ts'
+import { decodeHigh, decodeLow, encodeHigh, encodeLow } from '../src/hot/moves.ts'
 
 /** As hardware has them: [highest bit, lowest bit, address bit at the lowest]. */
 const CODECS: Record<string, { pieces: Piece[]; offset: number }> = {

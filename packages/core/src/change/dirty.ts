@@ -19,12 +19,15 @@ export const ReadDirty = {
 } as const
 export type ReadDirtyFlags = number
 
+/** Called with a dirty leaf: its first address, and its bytes. */
+export type VisitDirty = (iova: bigint, pgsize: number) => void
+
 /** See `IoPageTable.readAndClearDirty`. */
 export function readAndClearDirty(
   own: Request,
   iova: bigint,
   size: number,
-  visit: (iova: bigint, pgsize: number) => void,
+  visit: VisitDirty,
   flags: ReadDirtyFlags,
   gather: IotlbGather | undefined,
 ): void {
@@ -41,14 +44,7 @@ export function readAndClearDirty(
  * Visits the dirty leaves of a range, in order, and makes them clean. A hole ends it, after the leaves before it were visited.
  * @throws `EINVAL` when the configuration has no dirty tracking, or at a hole.
  */
-function readDirty(
-  t: Tree,
-  iova: bigint,
-  size: number,
-  visit: (iova: bigint, pgsize: number) => void,
-  flags: ReadDirtyFlags,
-  gather: IotlbGather | undefined,
-): void {
+function readDirty(t: Tree, iova: bigint, size: number, visit: VisitDirty, flags: ReadDirtyFlags, gather: IotlbGather | undefined): void {
   const dirty = t.compiled.policy.dirty
   if (dirty === undefined) throw new IoPgtableError('EINVAL', 'readAndClearDirty', 'the configuration has no dirty tracking')
   const end = iova + BigInt(size)

@@ -21,12 +21,11 @@ import {
   isProt,
   planOf,
 } from '../request/arguments.ts'
-import { busy, failed, type MapResult, noSizes } from '../request/errors.ts'
-import { held, type Request } from '../request/request.ts'
+import { busy, failed, noSizes } from '../request/errors.ts'
+import { pickPages } from '../request/pgsize.ts'
+import { held, type MapResult, type Request } from '../request/request.ts'
 import { detachAt, removeTable } from '../tree/prune.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
-import { pickPages } from './pgsize.ts'
-import { unmap } from './unmap.ts'
 
 /** See `IoPageTable.mapPages`. */
 export function mapPages(own: Request, iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
@@ -60,14 +59,6 @@ export function mapRange(own: Request, iova: bigint, paddr: bigint, bytes: numbe
   r.left = bytes
   held(r, 'mapPages', mapRuns)
   return answer(r, bytes)
-}
-
-/** See `IoPageTable.map`. */
-export function map(own: Request, iova: bigint, paddr: bigint, bytes: number, prot: Prot): void {
-  const { mapped, error } = mapRange(own, iova, paddr, bytes, prot)
-  if (error === undefined) return
-  if (mapped > 0) unmap(own, iova, mapped, undefined)
-  throw error
 }
 
 /** Maps what is left, a run of equal pages after the other. */

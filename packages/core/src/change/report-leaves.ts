@@ -1,7 +1,6 @@
 /** Telling the driver that leaves changed, or gave way to others, while they stayed mapped. */
 
 import type { HotNode } from '../compile/hot-node.ts'
-import { slotBytes } from '../read/decode.ts'
 import { IotlbGather } from '../tlb/gather.ts'
 import { strand, syncOwn } from '../tree/prune.ts'
 import type { Tree } from '../tree/tree.ts'
@@ -9,7 +8,7 @@ import type { Tree } from '../tree/tree.ts'
 /** Notes `slots` entries of a node in a gather, in the way of the format's flush order. */
 export function reportLeaves(t: Tree, node: HotNode, iova: bigint, slots: number, gather: IotlbGather): void {
   if (gather.queued) return
-  const granule = slotBytes(node.node)
+  const granule = node.slotBytes
   const byRange = t.compiled.policy.flushOrder === 'range'
   if (byRange) gather.leafLevels |= 1 << node.node.level
   if (byRange || t.tlb.addPages === undefined) gather.addRange(iova, granule, slots)

@@ -1,12 +1,12 @@
 /** Trimming: tables that translate nothing any more leave the tree. Page by page unmaps never free a table. */
 
 import type { HotNode } from '../compile/hot-node.ts'
-import { inputRanges } from '../read/walk.ts'
+import { type AddressRange, inputRanges } from '../read/walk.ts'
 import { checkedRange } from '../request/arguments.ts'
 import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import { type AddressRange, slotsOf, windowsOf } from '../tree/leaf-range.ts'
+import { slotsOf, windowsOf } from '../tree/leaf-range.ts'
 import { detachAt, removeTable } from '../tree/prune.ts'
 
 /** See `IoPageTable.trim`. */

@@ -7,12 +7,12 @@ import { unmapOne } from '../hot/one-page.ts'
 import { decode } from '../read/decode.ts'
 import { explainPages, explainRange, isCount, isInput, isInputRange, planOf } from '../request/arguments.ts'
 import { bindGather, noSizes, partStays } from '../request/errors.ts'
+import { pickPages } from '../request/pgsize.ts'
 import { held, type Request, type Stop } from '../request/request.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { removeTable } from '../tree/prune.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
-import { pickPages } from './pgsize.ts'
 import { withGather } from './report-leaves.ts'
 import { unmapCovered } from './unmap-covered.ts'
 
@@ -23,7 +23,7 @@ export function unmapPages(own: Request, iova: bigint, pgsize: number, pgcount: 
   if (gather !== undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && own.t.inCallback === false) {
     bindGather('unmapPages', gather, own.t)
     if (unmapOne(own.t, one, iova)) {
-      reportPage(own.t, one.plan, iova, gather)
+      reportPage(own.t, iova, gather)
       return pgsize
     }
   }
@@ -220,9 +220,9 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
 }
 
 /** Reports one page that the fast path unmapped. */
-function reportPage(t: Tree, plan: LeafPlan, iova: bigint, gather: IotlbGather): void {
+function reportPage(t: Tree, iova: bigint, gather: IotlbGather): void {
   if (t.compiled.policy.flushOrder === 'range') {
     gather.addRange(iova, t.compiled.granule, 1)
     gather.leafLevels |= 1 << t.last.node.level
-  } else reportPages(t, plan, highOf(iova), lowOf(iova), 1, gather)
+  } else reportPages(t, t.compiled.plans[0] as LeafPlan, highOf(iova), lowOf(iova), 1, gather)
 }

@@ -4,10 +4,11 @@
  */
 import { ones } from '../format/bits.ts'
 import { type Agreed, type AnyFmt, type FormatConfig, type Geometry, nodeOf, type Policy } from '../format/format.ts'
-import { type OnePage, type OnePageParts, onePageOf } from '../hot/one-page.ts'
+import type { OnePage } from '../hot/one-page.ts'
 import { HotNode } from './hot-node.ts'
 import { laneHi, laneLo } from './lane-pieces.ts'
 import type { LeafPlan } from './leaf-plan.ts'
+import { type OnePageParts, onePageOf } from './one-page.ts'
 
 /** A format and a configuration, and everything about them that tables share. */
 export interface Compiled {

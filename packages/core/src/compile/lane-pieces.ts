@@ -1,5 +1,6 @@
 /** Bit pieces of 64-bit descriptors as shifts and masks of int32 lanes: made once per configuration, read by the hot loops. */
 import { ones, type Piece } from '../format/bits.ts'
+import { type Move, Moves, rotate } from '../hot/moves.ts'
 
 /**
  * Low 32 bits of a bigint as an int32. `| 0`: V8 makes a double of the bigints -2^31 and 2^31 - 1, and one format with such a mask would make
@@ -74,4 +75,28 @@ export function lowAddress(pieces: readonly Piece[]): [LaneShift, LaneShift] {
     found[lane] = { mask: (mask << bit) | 0, left: Math.max(addressBit - bit, 0), right: Math.max(bit - addressBit, 0) }
   }
   return found
+}
+
+const NOTHING: Move = { rotate: 0, mask: 0 }
+
+/** The moves of pieces, without the address bits of an offset in the low lane; undefined where they do not fit the fixed form. */
+export function movesOf(pieces: LanePieces, offsetLo: number): Moves | undefined {
+  const low = movesBetween(pieces, 0, 0, offsetLo)
+  const across = movesBetween(pieces, 0, 1, 0)
+  const high = movesBetween(pieces, 1, 1, 0)
+  if (low.length > 1 || across.length > 2 || high.length > 1 || movesBetween(pieces, 1, 0, offsetLo).length > 0) return undefined
+  return new Moves(low[0] ?? NOTHING, across[0] ?? NOTHING, across[1] ?? NOTHING, high[0] ?? NOTHING)
+}
+
+/** The moves from a lane of the address to one of the descriptor; pieces that rotate alike are one. */
+function movesBetween(pieces: LanePieces, lane: number, addressLane: number, offset: number): Move[] {
+  const masks = new Map<number, number>()
+  for (let i = 0; i < pieces.length; i += 5) {
+    const [to = 0, bit = 0, ones = 0, from = 0, addressBit = 0] = pieces.subarray(i, i + 5)
+    const own = (ones << addressBit) & ~offset
+    if (to !== lane || from !== addressLane || own === 0) continue
+    const by = (bit - addressBit) & 31
+    masks.set(by, (masks.get(by) ?? 0) | rotate(own, by))
+  }
+  return [...masks].map(([by, mask]) => ({ rotate: by, mask }))
 }

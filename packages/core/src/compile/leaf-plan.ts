@@ -10,11 +10,10 @@ import {
   type LevelNode,
 } from '../format/format.ts'
 import { PROT_LIMIT, type Prot } from '../format/prot.ts'
-import { slotBytes } from '../read/decode.ts'
+import type { Moves } from '../hot/moves.ts'
 import { distinct, excludes } from './distinct.ts'
 import type { HotNode } from './hot-node.ts'
-import { type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-pieces.ts'
-import { type Moves, movesOf } from './moves.ts'
+import { type LanePieces, laneHi, laneLo, lanePieces, movesOf, stepOf } from './lane-pieces.ts'
 
 /** One leaf size at one node: what mapping, unmapping and translating it needs. */
 export class LeafPlan {
@@ -70,7 +69,7 @@ export class LeafPlan {
   readonly attrs: Int32Array = new Int32Array(PROT_LIMIT * 4).fill(-1)
 
   constructor(hot: HotNode, kind: LeafKind, size: LeafSize) {
-    const span = slotBytes(hot.node)
+    const span = hot.slotBytes
     const steps = size.slots > 1 && size.stepsAddress === true
     this.node = hot
     this.kind = kind

@@ -37,11 +37,15 @@ export class LifetimeWatch {
   readonly #binding: Devres<Disposable> | undefined
 
   /** @throws `ENODEV` when the device is not bound */
-  constructor(table: object, watched: WatchedTable, { report: tell, device }: LifetimeDebug) {
+  constructor(watched: WatchedTable, { report: tell, device }: LifetimeDebug) {
     const watch = { ...watched, report: tell }
     this.#watch = watch
     if (device !== undefined) this.#binding = new Devres(device, { [Symbol.dispose]: () => checkFreed(watch, device.name) })
-    collected.register(table, watch, this)
+  }
+
+  /** From now on it is told when the table is garbage. */
+  watch(table: object): void {
+    collected.register(table, this.#watch, this)
   }
 
   /** The table was shared: when it is garbage in this thread, others may still use it. */

@@ -314,3 +314,8 @@ export function nodeOf(geometry: Geometry, id: NodeId): LevelNode {
   if (node === undefined) throw new Error(`geometry has no node ${id}`)
   return node
 }
+
+/** Bytes of input address that one entry of `node` stands for. */
+export function slotBytes(node: LevelNode): number {
+  return 2 ** node.shift
+}

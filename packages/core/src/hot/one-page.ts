@@ -4,22 +4,21 @@
  * and holds its address in place or in a few moved pieces, in a table that the walk cache knows. Everything they read is an int32 of one
  * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
  */
-import type { Compiled } from '../compile/compile.ts'
-import type { LeafPlan } from '../compile/leaf-plan.ts'
-import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from '../compile/moves.ts'
-import type { MapResult } from '../request/errors.ts'
-import type { Tree } from '../tree/tree.ts'
 import { isUpper64, join, lanes, lanes64 } from './lanes.ts'
+import { decodeHigh, decodeLow, encodeHigh, encodeLow, type Moves } from './moves.ts'
 
-/** What {@link onePageOf} looks at. */
-export type OnePageParts = Pick<Compiled, 'outputMaskLo' | 'outputMaskHi' | 'plans' | 'last' | 'pagesFit'>
+/** Tables whose places are known: what the tries ask of a tree. */
+export interface KnownTables {
+  readonly words: Int32Array
+  /** The word index of the last table on the way of an address, or -1 where it is not known. */
+  cached(hi: number, lo: number): number
+}
 
 /** The smallest page of a configuration, as int32 constants. */
-export class OnePage {
-  readonly plan: LeafPlan
+export interface OnePage {
   readonly pgsize: number
   /** What a map of one page returns. */
-  readonly mapped: MapResult
+  readonly mapped: { readonly mapped: number; readonly error: undefined }
   /**
    * Bits that an input, and an output, address must have zero, by lane; the highest is among those of an output address. The input window is
    * proved by the walk cache's tag.
@@ -43,52 +42,12 @@ export class OnePage {
   readonly matchValue: number
   readonly matchMaskHi: number
   readonly matchValueHi: number
+  /** Attribute bits by prot, as `LeafPlan` has them. */
   readonly attrs: Int32Array
-
-  constructor(c: OnePageParts, plan: LeafPlan) {
-    const { node } = plan
-    this.plan = plan
-    // `| 0`: `plan.pgsize` is a double where any format has large pages, and comparing with it costs every call
-    this.pgsize = plan.pgsize | 0
-    this.mapped = Object.freeze({ mapped: this.pgsize, error: undefined })
-    this.offsetLo = plan.offsetLo
-    this.badLo = plan.unfitLo | c.outputMaskLo
-    this.badHi = plan.unfitHi | c.outputMaskHi
-    this.wordShift = (node.shift - node.entryLg) | 0
-    this.wordMask = (node.indexMask << node.entryLg) | 0
-    this.entryLg = node.entryLg
-    this.emptyMask = node.emptyMask
-    this.emptyValue = node.emptyValue
-    this.emptyLo = node.emptyLo
-    this.emptyHi = node.emptyHi
-    this.addressLo = plan.addressLo & ~plan.offsetLo
-    this.addressHi = node.entryLg === 1 ? plan.addressHi : 0
-    this.moves = plan.plain ? undefined : plan.moves
-    this.matchMask = plan.matchMask
-    this.matchValue = plan.matchValue
-    this.matchMaskHi = plan.matchMaskHi
-    this.matchValueHi = plan.matchValueHi
-    this.attrs = plan.attrs
-  }
-}
-
-/** The short way's constants, or undefined where the smallest page is not of its shape. */
-export function onePageOf(c: OnePageParts): OnePage | undefined {
-  const plan = c.plans[0]
-  const fits =
-    plan !== undefined &&
-    plan.node === c.last &&
-    plan.slots === 1 &&
-    (plan.plain || plan.moves !== undefined) &&
-    plan.simple &&
-    plan.offsetHi === 0 &&
-    c.outputMaskHi < 0 &&
-    c.pagesFit
-  return fits ? new OnePage(c, plan) : undefined
 }
 
 /** The word index of the empty entry that a page may be mapped in, whose addresses are then in the lanes; -1 when the general way must. */
-const emptyPlace = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): number => {
+const emptyPlace = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): number => {
   if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return -1
   const iova64 = BigInt.asUintN(64, iova)
   const paddr64 = BigInt.asUintN(64, paddr)
@@ -111,7 +70,7 @@ const emptyPlace = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: nu
 }
 
 /** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the general way must. */
-export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+export const mapOne = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
   const at = emptyPlace(t, one, iova, paddr, prot)
   if (at < 0) return false
   const words = t.words
@@ -124,7 +83,7 @@ export const mapOne = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot:
 }
 
 /** The same for addresses that move. Apart: together, both would cost more registers than there are. */
-export const mapOneMoved = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
+export const mapOneMoved = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
   const moves = one.moves as Moves
   const at = emptyPlace(t, one, iova, paddr, prot)
   if (at < 0) return false
@@ -137,7 +96,7 @@ export const mapOneMoved = (t: Tree, one: OnePage, iova: bigint, paddr: bigint, 
 }
 
 /** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
-export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
+export const unmapOne = (t: KnownTables, one: OnePage, iova: bigint): boolean => {
   if (typeof iova !== 'bigint') return false
   const iova64 = BigInt.asUintN(64, iova)
   lanes64[0] = iova64
@@ -161,7 +120,7 @@ export const unmapOne = (t: Tree, one: OnePage, iova: bigint): boolean => {
 }
 
 /** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
-export const translateOne = (t: Tree, one: OnePage, iova: bigint): bigint | undefined => {
+export const translateOne = (t: KnownTables, one: OnePage, iova: bigint): bigint | undefined => {
   if (typeof iova !== 'bigint') return undefined
   const iova64 = BigInt.asUintN(64, iova)
   lanes64[0] = iova64

@@ -2,8 +2,9 @@
  * The memory of an adopted table: all of the caller's memory, of which the pool manages a piece. What the engine asks of a pool, for both:
  * new tables come from the pool; tables that were there before are never freed, but told to their owner when they leave the tree.
  */
-import type { AllocOptions, PtFreeList, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
+import type { AllocOptions, PtPool, PtPtr } from '@io-pgtable/pt-allocator'
 import { hex, IoPgtableError } from '../errors.ts'
+import type { TableList } from '../tlb/gather.ts'
 
 /** What the engine needs of a pool. */
 export interface TablePool
@@ -13,9 +14,6 @@ export interface TablePool
   > {
   freeList(): TableList
 }
-
-/** Tables that wait for a flush. */
-export type TableList = Pick<PtFreeList, 'add' | 'addRun' | 'size' | 'bytes' | 'putBack'>
 
 /** Physical memory that the caller owns. */
 export interface AdoptMemory {

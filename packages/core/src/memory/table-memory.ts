@@ -12,8 +12,8 @@ import { kernelOf, type RunKernel } from '../hot/accelerator.ts'
 import { clear64, fill32, fullPrefix32, fullPrefix64, prefix32, prefix64 } from '../hot/hot.ts'
 import { decode, kindOf } from '../read/decode.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
-import type { IotlbGather } from '../tlb/gather.ts'
-import type { TableList, TablePool } from './adopted-memory.ts'
+import type { IotlbGather, TableList } from '../tlb/gather.ts'
+import type { TablePool } from './adopted-memory.ts'
 
 /** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
 export const STATE_STATUS = 0

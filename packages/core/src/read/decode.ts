@@ -8,6 +8,7 @@ import {
   type LeafSize,
   type LevelNode,
   nodeOf,
+  slotBytes,
   type TableKind,
 } from '../format/format.ts'
 
@@ -48,11 +49,6 @@ export function kindOf(node: LevelNode, raw: bigint): Kind {
 export function leafSizeOf(kind: LeafKind, raw: bigint): LeafSize {
   for (const size of kind.sizes) if (size.match === undefined || matches(raw, size.match)) return size
   throw new Error(`kind ${kind.name}: no size matches 0x${raw.toString(16)}: its last size must match everything`)
-}
-
-/** Bytes of input address that one entry of `node` stands for. */
-export function slotBytes(node: LevelNode): number {
-  return 2 ** node.shift
 }
 
 /** Bytes that the output address of one entry covers: the slot's own, where every entry has its own address. */

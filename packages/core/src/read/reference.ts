@@ -3,9 +3,18 @@
  * compare the engine with. It follows the declaration alone: no policy, no flushes, no sharing, and tables are never freed.
  */
 import { deposit } from '../format/bits.ts'
-import { type AnyFmt, type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type TableKind } from '../format/format.ts'
+import {
+  type AnyFmt,
+  type Geometry,
+  type LeafKind,
+  type LeafSize,
+  type LevelNode,
+  nodeOf,
+  slotBytes,
+  type TableKind,
+} from '../format/format.ts'
 import type { Prot } from '../format/prot.ts'
-import { decode, slotBytes } from './decode.ts'
+import { decode } from './decode.ts'
 
 /** A leaf kind that is written, with one of its sizes, and the node that has it. */
 interface PageSize {

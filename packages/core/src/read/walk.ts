@@ -1,14 +1,20 @@
 /** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
 
 import { hex, IoPgtableError } from '../errors.ts'
-import { type Geometry, type LevelNode, nodeOf } from '../format/format.ts'
-import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan, slotBytes } from './decode.ts'
+import { type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
+import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan } from './decode.ts'
 
 /**
  * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
  * and may be given less than it asked for: what is missing is then unknown.
  */
 export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | undefined
+
+/** First and last input address, inclusive. */
+export interface AddressRange {
+  readonly first: bigint
+  readonly last: bigint
+}
 
 /** Where an entry stands. */
 export interface EntryPlace {
@@ -36,7 +42,7 @@ export interface WalkVisitor {
 }
 
 /** The input addresses that a geometry translates: one range, or two for a sign-extended window. */
-export function inputRanges(geometry: Geometry): readonly { readonly first: bigint; readonly last: bigint }[] {
+export function inputRanges(geometry: Geometry): readonly AddressRange[] {
   const size = 1n << BigInt(geometry.ias)
   const top = 1n << BigInt(geometry.spaceBits ?? 64)
   if (geometry.window === 'low') return [{ first: 0n, last: size - 1n }]
@@ -59,7 +65,7 @@ export function walkTables(
   roots: readonly bigint[],
   read: ReadMemory,
   visitor: WalkVisitor,
-  range: { readonly first: bigint; readonly last: bigint } = { first: 0n, last: (1n << 64n) - 1n },
+  range: AddressRange = { first: 0n, last: (1n << 64n) - 1n },
 ): boolean {
   const want = geometry.roots ?? 1
   if (roots.length !== want)
@@ -121,8 +127,8 @@ interface Walk {
   readonly geometry: Geometry
   readonly read: ReadMemory
   readonly visitor: WalkVisitor
-  readonly range: { readonly first: bigint; readonly last: bigint }
-  readonly windows: readonly { readonly first: bigint; readonly last: bigint }[]
+  readonly range: AddressRange
+  readonly windows: readonly AddressRange[]
 }
 
 /** `base`: the input address of the table's first entry, as the index bits give it. */

@@ -4,9 +4,16 @@ import type { Compiled } from '../compile/compile.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { type ErrorCode, hex, IoPgtableError } from '../errors.ts'
 import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
-import { highOf, isBelow64, join, lowOf } from '../hot/lanes.ts'
-import type { AddressRange } from '../tree/leaf-range.ts'
-import type { Request } from './request.ts'
+import { type AddressLanes, highOf, isBelow64, join, lowOf } from '../hot/lanes.ts'
+import type { AddressRange } from '../read/walk.ts'
+
+/** What the checks look at of a request: see there. */
+export interface Wanted extends Readonly<AddressLanes> {
+  readonly t: { readonly compiled: Compiled }
+  readonly size: LeafPlan
+  readonly count: number
+  readonly prot: number
+}
 
 /** The plan of exactly that page size; undefined where the agreed bitmap lacks it. */
 export function planOf(c: Compiled, pgsize: number): LeafPlan | undefined {
@@ -28,12 +35,12 @@ export function inWindow(c: Compiled, hi: number, lo: number): boolean {
 }
 
 /** Whether the pages that a map wants are, at both ends, aligned and in range. */
-export function isMappable(r: Request): boolean {
+export function isMappable(r: Wanted): boolean {
   return isInput(r) && isOutput(r)
 }
 
 /** Whether the pages that the request wants are aligned and inside the input window. */
-export function isInput({ t, size, count, hi, lo }: Request): boolean {
+export function isInput({ t, size, count, hi, lo }: Wanted): boolean {
   const c = t.compiled
   if (((lo & size.offsetLo) | (hi & size.offsetHi)) !== 0 || !inWindow(c, hi, lo)) return false
   if (count === 1 && c.pagesFit) return true
@@ -42,7 +49,7 @@ export function isInput({ t, size, count, hi, lo }: Request): boolean {
 }
 
 /** Whether the output addresses of these pages are, too, and the descriptor has a place for each of their bits. */
-function isOutput({ t, size, count, paddrHi: hi, paddrLo: lo }: Request): boolean {
+function isOutput({ t, size, count, paddrHi: hi, paddrLo: lo }: Wanted): boolean {
   const c = t.compiled
   if (((lo & size.unfitLo) | (hi & size.unfitHi) | (lo & c.outputMaskLo) | (hi & c.outputMaskHi)) !== 0) return false
   if (count === 1 && c.pagesFit) return true
@@ -52,13 +59,13 @@ function isOutput({ t, size, count, paddrHi: hi, paddrLo: lo }: Request): boolea
 }
 
 /** Whether `bytes` from the request's address on are whole pages inside one input window. */
-export function isInputRange({ t, hi, lo }: Request, bytes: number): boolean {
+export function isInputRange({ t, hi, lo }: Wanted, bytes: number): boolean {
   const c = t.compiled
   return isSize(c, bytes) && isMultiple(c, hi, lo) && inWindow(c, hi, lo) && offsetIn(c, hi, lo) + bytes <= c.inputBytes
 }
 
 /** Whether `bytes` from its output address on are whole pages of the output addresses. */
-export function isOutputRange({ t, paddrHi: hi, paddrLo: lo }: Request, bytes: number): boolean {
+export function isOutputRange({ t, paddrHi: hi, paddrLo: lo }: Wanted, bytes: number): boolean {
   const c = t.compiled
   return isSize(c, bytes) && isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + bytes <= c.outputBytes
 }
@@ -93,7 +100,7 @@ export function isProt(prot: Prot): boolean {
 }
 
 /** Whether the leaf of the size that is wanted can have the request's prot, which is one; its attribute bits are cached from the first time on. */
-export function isExpressible({ t, size, prot }: Request): boolean {
+export function isExpressible({ t, size, prot }: Wanted): boolean {
   return size.attrs[(prot << 2) | 2] === prot || size.resolve(t.compiled.format, t.compiled.config, prot)
 }
 

@@ -1,18 +1,8 @@
-/** What a map answers, and the errors of the engine that are not about its arguments. */
+/** The errors of the engine that are not about arguments. */
 import { hex, IoPgtableError } from '../errors.ts'
 import { IotlbGather } from '../tlb/gather.ts'
 import type { Tree } from '../tree/tree.ts'
-
-/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
-export interface MapResult {
-  /** Bytes mapped, from the start of the range on. */
-  readonly mapped: number
-  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
-  readonly error: IoPgtableError | undefined
-}
-
-/** What a map of nothing returns, to begin with. */
-export const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
+import type { MapResult } from './request.ts'
 
 export function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }

@@ -5,12 +5,12 @@ import { advanceHi, advanceLo, enterLanes, isBelow64, join } from '../hot/lanes.
 import type { OnePage } from '../hot/one-page.ts'
 import type { TableToken } from '../memory/share.ts'
 import { LIVE, STATE_STATUS } from '../memory/table-memory.ts'
+import type { AddressRange } from '../read/walk.ts'
 import { IotlbGather } from '../tlb/gather.ts'
-import type { AddressRange } from '../tree/leaf-range.ts'
 import { syncOwn } from '../tree/prune.ts'
 import { rootView } from '../tree/root-view.ts'
 import type { Tree } from '../tree/tree.ts'
-import { busy, dead, type MapResult, NOTHING } from './errors.ts'
+import { busy, dead } from './errors.ts'
 import type { RangeLock } from './range-lock.ts'
 
 /**
@@ -18,6 +18,17 @@ import type { RangeLock } from './range-lock.ts'
  * or a part of a larger leaf.
  */
 export type Stop = '' | 'refused' | 'exists' | 'no-memory' | 'hole' | 'part'
+
+/** What `mapPages` and `mapRange` answer: both values matter, whatever the other one is. */
+export interface MapResult {
+  /** Bytes mapped, from the start of the range on. */
+  readonly mapped: number
+  /** Why it stopped; undefined when it did not, or (with `debug.oneTablePerCall`) when the caller is to go on with the remainder. */
+  readonly error: IoPgtableError | undefined
+}
+
+/** What a map of nothing returns, to begin with. */
+const NOTHING: MapResult = Object.freeze({ mapped: 0, error: undefined })
 
 /** What the calls of a table have beside its tree. */
 export interface Hooks {

@@ -21,6 +21,7 @@ export interface Parts {
   readonly tree: Tree
   readonly hooks: Hooks
   readonly fast: FastPaths
+  readonly lifetime: LifetimeWatch | undefined
 }
 
 /**
@@ -34,7 +35,7 @@ export interface FastPaths {
 }
 
 /** See `IoPageTable.createRaw`. `make` makes the table of its parts. */
-export function createTable<T extends object>(format: AnyFmt, request: TableOptions & FormatConfig, make: (parts: Parts) => T): Made<T> {
+export function createTable<T extends object>(format: AnyFmt, request: TableOptions & FormatConfig, make: (parts: Parts) => T): T {
   const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
   const compiled = compileFormat(format, agreedConfig(format, wanted, TABLE_OPTIONS))
@@ -42,23 +43,22 @@ export function createTable<T extends object>(format: AnyFmt, request: TableOpti
   const state = newState(allocator, debug)
   const root = makeRoot(allocator, compiled, state, owner)
   try {
-    const table = make(partsOf(new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { onWarn, onRoot, debug }))
-    const lifetime = debug?.lifetime && new LifetimeWatch(table, { name: name ?? format.FORMAT, state }, debug.lifetime)
-    return { table, lifetime }
+    const parts = partsOf(new Tree(allocator, compiled, state, owner, tlb ?? NOOP_FLUSH_OPS), { onWarn, onRoot, debug })
+    if (!debug?.lifetime) return make(parts)
+    const lifetime = new LifetimeWatch({ name: name ?? format.FORMAT, state }, debug.lifetime)
+    const table = make({ ...parts, lifetime })
+    lifetime.watch(table)
+    return table
   } catch (error) {
     allocator.free(root)
     throw error
   }
 }
 
-interface Made<T> {
-  readonly table: T
-  readonly lifetime: LifetimeWatch | undefined
-}
-
 /** See `IoPageTable.attach`. */
 export function attachTable(format: AnyFmt, token: TableToken, options: AttachOptions): Parts {
   const { config, debug, state, owner } = openShared(format, token)
+  if (state[STATE_STATUS] !== LIVE) throw dead('attach', format.FORMAT)
   const pool = attachPool(token, options)
   const tree = new Tree(pool, compileFormat(format, config), state, owner, options.tlb ?? NOOP_FLUSH_OPS)
   return partsOf(tree, { onWarn: options.onWarn, onRoot: options.onRoot, debug })
@@ -89,7 +89,12 @@ export function partsOf(tree: Tree, { onWarn, onRoot, debug: asked }: Asked): Pa
   const lock = debug.rangeLock ? new RangeLock(tree.state, STATE_WORDS) : undefined
   const fast = fastPaths(tree, lock)
   const heard = tree.compiled.config.quirks.includes('NO_WARN') ? undefined : onWarn
-  return { tree, fast, hooks: { onWarn: heard, onRoot, debug, single: debug.oneTablePerCall ?? false, lock, one: fast.change } }
+  return {
+    tree,
+    fast,
+    hooks: { onWarn: heard, onRoot, debug, single: debug.oneTablePerCall ?? false, lock, one: fast.change },
+    lifetime: undefined,
+  }
 }
 
 function fastPaths({ compiled, pool, tlb }: Tree, lock: RangeLock | undefined): FastPaths {

@@ -1,27 +1,23 @@
 /** The engine: `IoPageTable<F>`, one set of page tables of one format, after Linux's io-pgtable and its Rust abstraction. */
-
 import { cut } from '../change/cut.ts'
-import { type ReadDirtyFlags, readAndClearDirty } from '../change/dirty.ts'
-import { map, mapPages, mapRange } from '../change/map.ts'
+import { type ReadDirtyFlags, readAndClearDirty, type VisitDirty } from '../change/dirty.ts'
+import { mapPages, mapRange } from '../change/map.ts'
 import { type ProtectOptions, protect } from '../change/protect.ts'
 import { trim } from '../change/trim.ts'
 import { unmap, unmapPages, unmapRange } from '../change/unmap.ts'
 import { type Device, Devres } from '../device/device.ts'
-import type { LifetimeWatch } from '../device/lifetime.ts'
 import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from '../format/format.ts'
 import type { Prot } from '../format/prot.ts'
 import { mapOne, mapOneMoved, type OnePage, translateOne, unmapOne } from '../hot/one-page.ts'
 import type { TableToken } from '../memory/share.ts'
 import type { Decoded } from '../read/decode.ts'
 import type { Snapshot } from '../read/snapshot.ts'
-import type { EntryPlace, ReadMemory } from '../read/walk.ts'
-import type { MapResult } from '../request/errors.ts'
-import { Request } from '../request/request.ts'
+import type { AddressRange, EntryPlace, ReadMemory } from '../read/walk.ts'
+import { type MapResult, Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { forEachLeaf, type Leaf, snapshot } from '../translate/leaves.ts'
 import { iovaToPhysMany } from '../translate/many.ts'
 import { iovaToPhys, walk } from '../translate/one.ts'
-import type { AddressRange } from '../tree/leaf-range.ts'
 import { rootView } from '../tree/root-view.ts'
 import type { Tree } from '../tree/tree.ts'
 import { type AdoptOptions, type AdoptRequest, adoptTable } from './adopt.ts'
@@ -43,12 +39,11 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
   /** Its calls, one after the other. */
   readonly #request: Request
   readonly #fastTranslate: OnePage | undefined
-  readonly #fastChange: OnePage | undefined
-  /** For an unmap without a gather. */
-  readonly #fastQuiet: OnePage | undefined
-  #lifetime: LifetimeWatch | undefined
+  readonly #fastMap: OnePage | undefined
+  readonly #fastUnmap: OnePage | undefined
+  readonly #lifetime: Parts['lifetime']
 
-  private constructor({ tree, hooks, fast }: Parts) {
+  private constructor({ tree, hooks, fast, lifetime }: Parts) {
     const { format, config, context } = tree.compiled
     this.format = format as F
     this.config = config as Agreed<ConfigOf<F>>
@@ -56,8 +51,9 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     this.#tree = tree
     this.#request = new Request(tree, hooks, false)
     this.#fastTranslate = fast.translate
-    this.#fastChange = fast.change
-    this.#fastQuiet = fast.quiet
+    this.#fastMap = fast.change
+    this.#fastUnmap = fast.quiet
+    this.#lifetime = lifetime
   }
 
   /**
@@ -65,9 +61,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * @throws `EINVAL` for a configuration that the hardware cannot have, `ENOMEM` when there is no memory for the root.
    */
   static createRaw<F extends AnyFmt>(format: F, request: TableOptions & ConfigOf<F>): IoPageTable<F> {
-    const { table, lifetime } = createTable(format, request as TableOptions & FormatConfig, (parts) => new IoPageTable<F>(parts))
-    table.#lifetime = lifetime
-    return table
+    return createTable(format, request as TableOptions & FormatConfig, (parts) => new IoPageTable<F>(parts))
   }
 
   /** A table that lives no longer than the device's binding: unbinding revokes access and frees it. @throws `ENODEV` when it is not bound. */
@@ -78,9 +72,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** Opens in this worker a table that another one shared. @throws `EINVAL` when the token is of another format, `ENODEV` when it is freed. */
   static attach<F extends AnyFmt>(format: F, token: TableToken, options: AttachOptions = {}): IoPageTable<F> {
-    const table = new IoPageTable<F>(attachTable(format, token, options))
-    table.#request.live('attach')
-    return table
+    return new IoPageTable<F>(attachTable(format, token, options))
   }
 
   /**
@@ -109,7 +101,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    */
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): MapResult {
     const t = this.#tree
-    const one = this.#fastChange
+    const one = this.#fastMap
     if (one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false)
       if (one.moves === undefined ? mapOne(t, one, iova, paddr, prot) : mapOneMoved(t, one, iova, paddr, prot)) return one.mapped
     return mapPages(this.#request, iova, paddr, pgsize, pgcount, prot)
@@ -119,12 +111,11 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * Unmaps `pgcount` mappings of `pgsize` bytes, whatever calls made them; a slot of that size that holds a table is taken down whole and
    * counted whole. Tables taken down return to the pool in `gather.sync()`, or at once, after their `flushWalk`, without a gather.
    * @returns bytes unmapped: a prefix, up to the first empty slot or the first part of a larger leaf. By the policy `covered` of some
-   * formats, more than asked when the last mapping is a larger leaf whose head lies in the range.
-   * @throws `EINVAL`, `ERANGE`, `EBUSY`
+   * formats, more than asked when the last mapping is a larger leaf whose head lies in the range. @throws `EINVAL`, `ERANGE`, `EBUSY`
    */
   unmapPages(iova: bigint, pgsize: number, pgcount: number, gather?: IotlbGather): number {
     const t = this.#tree
-    const one = this.#fastQuiet
+    const one = this.#fastUnmap
     if (gather === undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false)
       if (unmapOne(t, one, iova)) return pgsize
     return unmapPages(this.#request, iova, pgsize, pgcount, gather)
@@ -142,7 +133,10 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** Maps a range or nothing: on an error the prefix is unmapped and flushed, and the error thrown. What a callback of the driver throws passes through, and the prefix stays. */
   map(iova: bigint, paddr: bigint, size: number, prot: Prot): void {
-    map(this.#request, iova, paddr, size, prot)
+    const { mapped, error } = this.mapRange(iova, paddr, size, prot)
+    if (error === undefined) return
+    if (mapped > 0) this.unmap(iova, mapped)
+    throw error
   }
 
   /** `unmapRange`; without a gather it uses one of its own and syncs it. @returns bytes unmapped, a prefix */
@@ -152,9 +146,8 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** The physical address of a mapped address, or undefined. @throws `EINVAL` for what is no bigint, `ERANGE` outside the input addresses. */
   iovaToPhys(iova: bigint): bigint | undefined {
-    const t = this.#tree
     if (this.#fastTranslate !== undefined) {
-      const paddr = translateOne(t, this.#fastTranslate, iova)
+      const paddr = translateOne(this.#tree, this.#fastTranslate, iova)
       if (paddr !== undefined) return paddr
     }
     return iovaToPhys(this.#request, iova)
@@ -179,13 +172,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * What a TLB holds of a cleaned leaf must be invalidated: pass a gather and sync it.
    * @throws `EINVAL` without dirty tracking in the configuration, and at a hole, after the leaves before it were visited
    */
-  readAndClearDirty(
-    iova: bigint,
-    size: number,
-    visit: (iova: bigint, pgsize: number) => void,
-    flags: ReadDirtyFlags = 0,
-    gather?: IotlbGather,
-  ): void {
+  readAndClearDirty(iova: bigint, size: number, visit: VisitDirty, flags: ReadDirtyFlags = 0, gather?: IotlbGather): void {
     readAndClearDirty(this.#request, iova, size, visit, flags, gather)
   }
 
@@ -223,8 +210,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /**
    * Visits the leaves that touch a range, or all, in order: each mapping once, and whole. The visitor may read the table, and ends the visit
-   * by returning false.
-   * @returns false when the visitor ended it
+   * by returning false; the answer is false then.
    */
   forEachLeaf(range: AddressRange | undefined, visit: (leaf: Leaf) => unknown): boolean {
     return forEachLeaf(this.#request, range, visit)
@@ -250,9 +236,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return rootView(this.#tree).regs as RegsOf<F>
   }
 
-  /**
-   * Bytes of table memory, alignment of all tables but the first root included; tables that wait in a gather count until its sync.
-   */
+  /** Bytes of table memory, alignment of all tables but the first root included; tables that wait in a gather count until its sync. */
   get tableBytes(): number {
     return this.#tree.tableBytes
   }

@@ -1,8 +1,10 @@
 /** An accumulated IOTLB invalidation, as Linux's `struct iommu_iotlb_gather`, with the tables that wait for it. */
-import type { PtPtr } from '@io-pgtable/pt-allocator'
+import type { PtFreeList, PtPtr } from '@io-pgtable/pt-allocator'
 import { IoPgtableError } from '../errors.ts'
 import { advanceHi, advanceLo, highOf, isBelow, join, lowOf } from '../hot/lanes.ts'
-import type { TableList } from '../memory/adopted-memory.ts'
+
+/** Tables that wait for a flush. */
+export type TableList = Pick<PtFreeList, 'add' | 'addRun' | 'size' | 'bytes' | 'putBack'>
 
 /** What a gather needs of the table that it serves. */
 export interface GatherOwner {

@@ -4,9 +4,10 @@ import { IoPgtableError } from '../errors.ts'
 import type { LeafKind } from '../format/format.ts'
 import type { Prot } from '../format/prot.ts'
 import { type Snapshot, SnapshotBuilder } from '../read/snapshot.ts'
+import type { AddressRange } from '../read/walk.ts'
 import { checkedRange, EVERYTHING } from '../request/arguments.ts'
 import { held, type Request } from '../request/request.ts'
-import { type AddressRange, eachLeaf, type LeafPlace } from '../tree/leaf-range.ts'
+import { eachLeaf, type LeafPlace } from '../tree/leaf-range.ts'
 
 /** A leaf as visitors see it: a mapping of several entries once, and whole. */
 export interface Leaf {

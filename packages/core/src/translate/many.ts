@@ -1,7 +1,7 @@
 /** Translation of many addresses. */
 import type { LeafPlan } from '../compile/leaf-plan.ts'
-import { type Moves, rotate } from '../compile/moves.ts'
 import { IoPgtableError } from '../errors.ts'
+import { type Moves, rotate } from '../hot/moves.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from '../memory/walk-cache.ts'
 import { explainPages, inWindow } from '../request/arguments.ts'
 import type { Request } from '../request/request.ts'

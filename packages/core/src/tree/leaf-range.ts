@@ -6,14 +6,8 @@
 import type { HotNode } from '../compile/hot-node.ts'
 import { highOf, lowOf } from '../hot/lanes.ts'
 import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
-import { inputRanges } from '../read/walk.ts'
+import { type AddressRange, inputRanges } from '../read/walk.ts'
 import { slotIndex, type Tree } from './tree.ts'
-
-/** First and last input address, inclusive. */
-export interface AddressRange {
-  readonly first: bigint
-  readonly last: bigint
-}
 
 /** One leaf and where its entries are. */
 export interface LeafPlace {

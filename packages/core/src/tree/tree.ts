@@ -4,10 +4,11 @@ import type { Compiled } from '../compile/compile.ts'
 import { type HotNode, tableRaw } from '../compile/hot-node.ts'
 import { encodeLane } from '../compile/lane-pieces.ts'
 import { advanceHi, advanceLo } from '../hot/lanes.ts'
-import type { TableList, TablePool } from '../memory/adopted-memory.ts'
+import type { TablePool } from '../memory/adopted-memory.ts'
 import { ROOT_NODE_MASK, rootSpare, STATE_ROOT, TableMemory } from '../memory/table-memory.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo, newStamp, TAG_SPARE_BITS } from '../memory/walk-cache.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
+import type { TableList } from '../tlb/gather.ts'
 import type { RootView } from './root-view.ts'
 
 /** What {@link Tree.tableFor} and {@link Tree.findTable} answer instead of a table's word index. */

@@ -1,5 +1,5 @@
 /** The one choice of page sizes: the largest that alignment and length allow, for as long as no larger one becomes possible. */
-import type { Request } from '../request/request.ts'
+import type { Request } from './request.ts'
 
 /**
  * Chooses how the next pages of a range are mapped or unmapped, as Linux's `iommu_pgsize`: the largest page size that the alignment of both

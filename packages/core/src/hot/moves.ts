@@ -1,10 +1,9 @@
 /**
- * An address that does not stand in the descriptor where it stands in the address, as a fixed number of rotations: what the loops over pieces
- * of `lane-pieces` do, without the loop. It serves what hardware has: the low lane holds one piece of the address' low lane (moved as a whole)
- * and at most two of its high one, the high lane one piece of the high one. RISC-V and DART move all of it, large addresses of LPAE one piece,
- * MediaTek two.
+ * An address that does not stand in the descriptor where it stands in the address, as a fixed number of rotations: what the loops over the
+ * pieces of an address (`compile/lane-pieces.ts`, which finds the rotations) do, without the loop. It serves what hardware has: the low lane
+ * holds one piece of the address' low lane (moved as a whole) and at most two of its high one, the high lane one piece of the high one. RISC-V
+ * and DART move all of it, large addresses of LPAE one piece, MediaTek two.
  */
-import type { LanePieces } from './lane-pieces.ts'
 
 /**
  * Rotations to the left and masks: from address to descriptor and, `back` and `own`, from descriptor to address. Offset bits are in no mask.
@@ -51,38 +50,15 @@ function back({ rotate: by }: Move): number {
   return (32 - by) & 31
 }
 
-interface Move {
+/** One rotation, and the bits that it brings to their place. */
+export interface Move {
   readonly rotate: number
   readonly mask: number
 }
 
-const NOTHING: Move = { rotate: 0, mask: 0 }
-
 /** V8 makes one instruction of it. */
 export const rotate = (lane: number, bits: number): number => {
   return (lane << bits) | (lane >>> (32 - bits))
-}
-
-/** The moves of pieces, without the address bits of an offset in the low lane; undefined where they do not fit the fixed form. */
-export function movesOf(pieces: LanePieces, offsetLo: number): Moves | undefined {
-  const low = movesBetween(pieces, 0, 0, offsetLo)
-  const across = movesBetween(pieces, 0, 1, 0)
-  const high = movesBetween(pieces, 1, 1, 0)
-  if (low.length > 1 || across.length > 2 || high.length > 1 || movesBetween(pieces, 1, 0, offsetLo).length > 0) return undefined
-  return new Moves(low[0] ?? NOTHING, across[0] ?? NOTHING, across[1] ?? NOTHING, high[0] ?? NOTHING)
-}
-
-/** The moves from a lane of the address to one of the descriptor; pieces that rotate alike are one. */
-function movesBetween(pieces: LanePieces, lane: number, addressLane: number, offset: number): Move[] {
-  const masks = new Map<number, number>()
-  for (let i = 0; i < pieces.length; i += 5) {
-    const [to = 0, bit = 0, ones = 0, from = 0, addressBit = 0] = pieces.subarray(i, i + 5)
-    const own = (ones << addressBit) & ~offset
-    if (to !== lane || from !== addressLane || own === 0) continue
-    const by = (bit - addressBit) & 31
-    masks.set(by, (masks.get(by) ?? 0) | rotate(own, by))
-  }
-  return [...masks].map(([by, mask]) => ({ rotate: by, mask }))
 }
 
 /** The address bits of a descriptor's lanes. */
