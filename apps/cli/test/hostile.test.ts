@@ -224,7 +224,7 @@ describe('text of others', () => {
 
 describe('files that are none', () => {
   const fifo = join(folder, 'fifo')
-  execFileSync('mkfifo', [fifo])
+  execFileSync('sh', ['-c', 'mkfifo "$0"', fifo])
   test.each([
     ['a pipe', fifo, /a regular file expected, not a pipe/],
     ['a device', '/dev/zero', /a regular file expected, not a device/],

@@ -114,6 +114,7 @@ export function parseJson(text: string, name: string): JsonValue {
   try {
     document = parse(text)
   } catch (cause) {
+    if (cause instanceof RangeError) throw new IoPgtableError('EBADMSG', name, 'objects and arrays in too many others', { cause })
     const { line = 1, column = 1, message } = cause as { line?: number; column?: number; message: string }
     throw new IoPgtableError('EBADMSG', `${name}:${line}:${column}`, message.replace(/ \(\d+:\d+\)$/, ''), { cause })
   }

@@ -359,6 +359,7 @@ describe('policy', () => {
   })
 
   test.each([
+    ['['.repeat(200_000), /^EBADMSG: p\.json: objects and arrays in too many others/],
     ['{', /^EBADMSG: p\.json:1:\d: /],
     ['{\n  "severty": {}\n}', /^EBADMSG: p\.json:2:14: severty: there is no member "severty"/],
     ['{"severity": {"cycles": "off"}}', /^EBADMSG: p\.json:1:25: severity\.cycles: there is no finding "cycles"/],
