@@ -70,6 +70,22 @@ function built(shape: Partial<Shape> = {}): Guest {
   return g
 }
 
+test('should onForeign throw, the tables that it was not told of are told with the next flush', () => {
+  const g = built()
+  let armed = true
+  const onForeign = (paddr: bigint): void => {
+    g.foreign.push((paddr - BASE).toString(16))
+    if (!armed) return
+    armed = false
+    throw new Error('the owner is busy')
+  }
+  const t = g.adopt({ onForeign })
+  expect(() => t.unmapPages(0n, 0x10_0000, 1)).toThrow('the owner is busy')
+  expect(g.foreign).toEqual(['2000'])
+  expect(t.trim()).toBe(0)
+  expect(g.foreign).toEqual(['2000', '3000'])
+})
+
 test('reads, maps, unmaps, cuts and protects what a guest built; a device sees it', () => {
   const g = built()
   const t = g.adopt()

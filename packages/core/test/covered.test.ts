@@ -125,16 +125,23 @@ describe('a sync that throws', () => {
     throw new Error('the device hangs')
   }
 
-  test('without a gather: the tables stay allocated until the table is freed', () => {
+  test('without a gather: the tables, and the range, wait for the next sync', () => {
     let broken = true
-    const b = covered({ sync: () => void (broken && fail()) })
+    const seen: unknown[] = []
+    const b = covered({
+      sync: ({ first, last, leafLevels, tableLevels, pendingTables }) => {
+        if (broken) fail()
+        seen.push([first, last, leafLevels, tableLevels, pendingTables])
+      },
+    })
     b.table.mapPages(0n, 0n, PAGE, 64, RW)
     expect(() => b.table.unmapRange(0n, 2 * BLOCK)).toThrow('the device hangs')
     expectSound(b, 2 * TABLE)
-    // the next call starts afresh
     broken = false
+    expect(b.table.unmapRange(0n, 2 * BLOCK)).toBe(0)
+    expect(seen[0]).toEqual([0n, 0x1_ffffn, 0b1000, 0b100, 2])
+    expectSound(b)
     expect(b.table.unmapRange(0x2_0000n, BLOCK)).toBe(BLOCK)
-    expectSound(b, 2 * TABLE)
     expectNoLeak(b)
   })
 

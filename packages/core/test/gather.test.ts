@@ -75,7 +75,7 @@ test.each([
 test('what is no gather is EINVAL, before anything is unmapped', () => {
   const { table } = bench({ dirty: true })
   table.mapPages(0n, 0n, PAGE, 1, RW)
-  for (const gather of [{}, null, true, { bind() {} }] as never[]) {
+  for (const gather of [{}, null, true, { bind() {} }, new Proxy(new IotlbGather(), {})] as never[]) {
     expect(thrownBy(() => table.unmapPages(0n, PAGE, 1, gather)).code).toBe('EINVAL')
     expect(thrownBy(() => table.unmapRange(0n, PAGE, gather)).code).toBe('EINVAL')
     expect(thrownBy(() => table.readAndClearDirty(0n, PAGE, () => {}, 0, gather)).code).toBe('EINVAL')
@@ -116,11 +116,40 @@ test('ranges: both directions, the smallest granule, the top of 2^64', () => {
   expect([gather.first, gather.last, gather.granule, gather.empty]).toEqual([0n, 2n ** 64n - 1n, 0x1000, false])
 })
 
-test('a gather that no call used has nothing to sync, and no tables to take', () => {
+test('a gather that no call used has nothing to sync', () => {
   const gather = new IotlbGather()
+  gather.addRange(0n, 0x1000, 1)
   gather.sync()
-  expect(gather.abandon()).toBeUndefined()
-  expect(codeOf(thrownBy(() => gather.defer(0 as never)))).toEqual(['EINVAL', undefined])
+  expect([gather.empty, gather.pendingTables]).toEqual([false, 0])
+})
+
+test('a driver has no way to what only the engine may call', () => {
+  const gather = new IotlbGather()
+  const names = Object.getOwnPropertyNames(IotlbGather.prototype).concat(Reflect.ownKeys(gather).map(String)).sort()
+  expect(names).toEqual(
+    ['addRange', 'constructor', 'empty', 'first', 'granule', 'last', 'leafLevels', 'pendingTables', 'queued', 'sync', 'tableLevels'].sort(),
+  )
+  expect(() => Object.assign(gather, { tableLevels: 1 })).toThrow(TypeError)
+})
+
+test('a gather that is synced from inside a callback of its table is EBUSY, and keeps all; onPressure may sync one', () => {
+  const waiting = new IotlbGather()
+  const codes: string[] = []
+  const refused = (): void => void codes.push(thrownBy(() => waiting.sync()).code)
+  let pressed = 0
+  const onPressure = (): void => {
+    pressed++
+    waiting.sync()
+  }
+  const b = bench({}, { tlb: { flushWalk: refused, sync: refused, addPages: refused }, pool: { onPressure, ceiling: 4 * TABLE } })
+  b.table.mapPages(0n, 0n, PAGE, 32, RW)
+  codes.length = 0
+  expect(b.table.unmapPages(0n, BLOCK, 1, waiting)).toBe(BLOCK)
+  expect([codes.splice(0), waiting.pendingTables]).toEqual([['EBUSY', 'EBUSY'], 1])
+  expect(b.table.mapPages(0x2_0000n, 0n, PAGE, 1, RW).error).toBeUndefined()
+  expect([codes, pressed, waiting.pendingTables]).toEqual([['EBUSY'], 1, 0])
+  expectSound(b)
+  expectNoLeak(b)
 })
 
 test('two tables of one pool, each with its own callbacks', () => {
@@ -139,7 +168,7 @@ test('ranges of more bytes than a number can count end where they should', () =>
   const gather = new IotlbGather()
   gather.addRange(0xfe00_0000_0000_0000n, 0x1000, 2 ** 57 / 0x1000)
   expect([gather.first, gather.last]).toEqual([0xfe00_0000_0000_0000n, 2n ** 64n - 1n])
-  gather.abandon()
-  gather.addRange(0n, 0x1000, 2 ** 52)
-  expect(gather.last).toBe(2n ** 64n - 1n)
+  const whole = new IotlbGather()
+  whole.addRange(0n, 0x1000, 2 ** 52)
+  expect(whole.last).toBe(2n ** 64n - 1n)
 })

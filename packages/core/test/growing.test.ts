@@ -16,7 +16,7 @@ import {
   TABLE,
   thrownBy,
 } from './helpers.ts'
-import { toy } from './toy-format.ts'
+import { type Toy, toy } from './toy-format.ts'
 
 /** Five levels, 32 input bits; a new table begins at level 3, with a reach of 24 bits. */
 const GROWS = { levels: 5, grows: 2 } as const
@@ -78,6 +78,30 @@ test('several levels at once, and a run across the old reach', () => {
   expectSound(c)
   expectNoLeak(b)
   expectNoLeak(c)
+})
+
+test('a root that grew is told again when onRoot threw', () => {
+  const roots: bigint[][] = []
+  let armed = true
+  const pool = newPool()
+  const table: IoPageTable<Toy> = IoPageTable.createRaw(toy(GROWS), {
+    allocator: pool,
+    pgsizeBitmap: 0x1_1000n,
+    ias: 32,
+    oas: 52,
+    onRoot: () => {
+      if (armed) {
+        armed = false
+        throw new Error('the device is busy')
+      }
+      roots.push([...table.roots])
+    },
+  })
+  const iova = (1n << 32n) - 0x1000n
+  expect(() => table.mapPages(iova, 0n, PAGE, 1, RW)).toThrow('the device is busy')
+  expect(table.mapPages(iova, 0n, PAGE, 1, RW).error?.code).toBe('EEXIST')
+  expect(roots).toEqual([[...table.roots]])
+  expectNoLeak({ pool, table })
 })
 
 test('the driver is given the new registers before the call returns, once for each call that grew it', () => {

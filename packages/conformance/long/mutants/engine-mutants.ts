@@ -85,6 +85,23 @@ const callbacks: readonly Mutant[] = [
     flushing(() => ({ sync() {} })),
   ),
   fault(
+    'what a sync that threw had to invalidate is forgotten',
+    'tlb/failed-flush',
+    flushing((tlb) => {
+      let lost = false
+      const sync = (gather: IotlbGather): void => {
+        if (lost) {
+          lost = false
+          return
+        }
+        lost = true
+        tlb.sync?.(gather)
+        lost = false
+      }
+      return { sync }
+    }),
+  ),
+  fault(
     'free invalidates nothing',
     'tlb/free',
     flushing(() => ({ flushAll() {} })),

@@ -7,6 +7,7 @@ import { descriptorLaws } from './descriptor-laws.ts'
 import { dirty } from './dirty-law.ts'
 import { editLaws } from './edit-laws.ts'
 import { environmentVariable } from './environment.ts'
+import { failedFlush } from './failed-flush-law.ts'
 import { checkDeclaration, formatShapeLaws } from './format-laws.ts'
 import { lateMemory } from './late-memory-law.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
@@ -98,6 +99,7 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
     ...tlbLaws,
     leaves,
     ...editLaws,
+    failedFlush,
     adopting,
     lateMemory,
     ...workerLaws(team, module),

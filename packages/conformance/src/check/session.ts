@@ -12,6 +12,8 @@ export interface SessionOptions extends Pick<TableOptions, 'tlb' | 'debug' | 'on
   readonly sync?: (paddr: bigint, byteLength: number) => void
   /** Most bytes of table memory. */
   readonly memory?: number
+  /** How many tables there may be at once, at least. */
+  readonly tables?: number
   readonly shared?: boolean
   /** Where the tables are. */
   readonly pool?: PtPool
@@ -45,7 +47,7 @@ export class Session {
   readonly log: string[] = []
 
   constructor(c: Case, options: SessionOptions = {}, adopted: Adopted | undefined = undefined) {
-    const { sync, memory, shared, pool, ...more } = options
+    const { sync, memory, shared, pool, tables, ...more } = options
     const onWarn = (warning: IoPgtableError): void => void this.warnings.push(warning)
     this.c = c
     if (adopted !== undefined) {
@@ -57,7 +59,8 @@ export class Session {
       }, onWarn)
       return
     }
-    this.pool = pool ?? newPool(c, { ...(sync && { sync }), ...(shared && { shared }), ...(memory !== undefined && { ceiling: memory }) })
+    this.pool =
+      pool ?? newPool(c, { ...(sync && { sync }), ...(shared && { shared }), ...(memory !== undefined && { ceiling: memory }) }, tables)
     this.table = c.createTable(c.format, {
       ...c.request,
       ...more,
@@ -255,9 +258,10 @@ export class Session {
 }
 
 /** A pool where the format's tables may lie, as high as it can reach. */
-export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPool>[0], 'base' | 'size'>): PtPool {
+export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPool>[0], 'base' | 'size'>, tables: number = TABLES): PtPool {
   const largest = Math.max(...c.chain.map((node) => tableAlign(node)))
-  const size = Math.min(2 ** 28, Math.max(2 ** 21, Math.ceil((TABLES * largest) / 2 ** 21) * 2 ** 21))
+  const unit = tables < TABLES ? 2 ** 16 : 2 ** 21
+  const size = Math.min(2 ** 28, Math.ceil((tables * largest) / unit) * unit)
   const end = tableLimit(c) < 1n << 52n ? tableLimit(c) : 1n << 52n
   const pattern = 0x5_5a5a_5a40_0000n % end
   const room = end - BigInt(size)

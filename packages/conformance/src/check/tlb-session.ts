@@ -6,19 +6,25 @@ import { type DeviceTlb, leafOnly, type MakeFlushOps } from './flush-ops.ts'
 import { Iotlb } from './iotlb.ts'
 import { Fault } from './law.ts'
 import type { Operation } from './operation.ts'
-import { Session } from './session.ts'
+import { Session, type SessionOptions } from './session.ts'
 
 /** A session whose TLB is checked after every call. */
 export class TlbSession {
   readonly session: Session
   readonly iotlb: Iotlb
   readonly #c: Case
+  readonly #before: () => void
   /** Ranges whose translations may be stale: unmapped with a gather that is not synced. */
   #allowed: { readonly first: bigint; readonly last: bigint }[] = []
 
-  /** @param memory most bytes of table memory */
-  constructor(c: Case, make: MakeFlushOps, memory: number = Number.POSITIVE_INFINITY) {
+  /** @param before called before each callback, which does nothing when it throws */
+  constructor(
+    c: Case,
+    make: MakeFlushOps,
+    { before = () => {}, ...limits }: Pick<SessionOptions, 'memory' | 'tables'> & { before?: () => void } = {},
+  ) {
     this.#c = c
+    this.#before = before
     let iotlb: Iotlb | undefined
     const early: [bigint, number][] = []
     const device: DeviceTlb = {
@@ -29,8 +35,12 @@ export class TlbSession {
     this.session = new Session(c, {
       tlb: this.#watched(make(device)),
       onRoot: () => this.#newRoot(),
-      ...(memory !== Number.POSITIVE_INFINITY && { memory }),
-      sync: (paddr, byteLength) => (iotlb === undefined ? early.push([paddr, byteLength]) : iotlb.sync(paddr, byteLength)),
+      ...limits,
+      sync: (paddr, byteLength) => {
+        before()
+        if (iotlb === undefined) early.push([paddr, byteLength])
+        else iotlb.sync(paddr, byteLength)
+      },
     })
     const { pool, table } = this.session
     iotlb = new Iotlb(table.geometry, pool, pool.size, c.policy.breakBeforeMake)
@@ -45,12 +55,19 @@ export class TlbSession {
     return {
       flushAll: () => ops.flushAll(),
       flushWalk: (iova, size, granule) => {
+        this.#before()
         this.#checkLive('before flushWalk')
         ops.flushWalk(iova, size, granule)
       },
-      ...(addPages !== undefined && { addPages: addPages.bind(ops) }),
+      ...(addPages !== undefined && {
+        addPages: (...args: Parameters<typeof addPages>) => {
+          this.#before()
+          addPages.apply(ops, args)
+        },
+      }),
       ...(sync !== undefined && {
         sync: (gather: IotlbGather) => {
+          this.#before()
           this.#checkLive('before the gather was synced')
           sync.call(ops, gather)
         },

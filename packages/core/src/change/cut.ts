@@ -140,8 +140,10 @@ function install(t: Tree, leaf: LeafPlace, parts: readonly Part[], gather: Iotlb
     t.synced(at, slots << node.entryLg)
     return
   }
-  replace(t, leaf, parts, old, raws, linked)
-  withGather(t, gather, (own) => reportLeaves(t, node, leaf.iova, slots, own))
+  withGather(t, gather, rangeOf(leaf), (own) => {
+    replace(t, leaf, parts, old, raws, linked)
+    reportLeaves(t, node, leaf.iova, slots, own)
+  })
 }
 
 /** The descriptors of the parts, one for each of the leaf's entries, after the tables among them were filled and synced. */
@@ -210,7 +212,7 @@ function broken(t: Tree, leaf: LeafPlace, then: (last: readonly bigint[]) => voi
   const last = Array.from({ length: slots }, (_, i) => takeRaw(t, node, at + (i << node.entryLg)))
   try {
     t.synced(at, slots << node.entryLg)
-    withGather(t, undefined, (gather) => reportLeaves(t, node, iova, slots, gather))
+    withGather(t, undefined, rangeOf(leaf), (gather) => reportLeaves(t, node, iova, slots, gather))
     then(last)
   } catch (error) {
     writeAll(t, leaf, last)

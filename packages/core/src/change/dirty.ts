@@ -10,7 +10,7 @@ import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
-import { reportLeaves } from './report-leaves.ts'
+import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** Flags of `readAndClearDirty`, with Linux's values. */
 export const ReadDirty = {
@@ -56,9 +56,14 @@ function readDirty(t: Tree, iova: bigint, size: number, visit: VisitDirty, flags
     if (anyDirty(t, node, first, slots, dirty.dirty)) {
       t.call(() => visit(start, entry.size.pgsize))
       if ((flags & ReadDirty.NO_CLEAR) === 0) {
-        clean(t, node, first, slots, dirty)
         // A TLB may hold the leaf as writable: without its invalidation the next write would not be seen.
-        if (gather !== undefined) reportLeaves(t, node, start, slots, gather)
+        const cleaned = (): void => clean(t, node, first, slots, dirty)
+        if (gather === undefined) cleaned()
+        else
+          withGather(t, gather, { first: start, last: start + BigInt(entry.size.pgsize) - 1n }, () => {
+            cleaned()
+            reportLeaves(t, node, start, slots, gather)
+          })
       }
     }
     at = start + BigInt(entry.size.pgsize)

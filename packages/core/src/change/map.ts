@@ -8,6 +8,7 @@ import type { Prot } from '../format/prot.ts'
 import { isKernelRun, type RunKernel } from '../hot/accelerator.ts'
 import { fill32, fill64, fillDoubles } from '../hot/hot.ts'
 import { advanceHi, advanceLo } from '../hot/lanes.ts'
+import { settle } from '../memory/owed.ts'
 import { NoTableMemory } from '../memory/table-memory.ts'
 import {
   explainPages,
@@ -108,6 +109,7 @@ function errorOf(r: Request): IoPgtableError {
 function mapRun(r: Request): void {
   const { size } = r
   const { single } = r.hooks
+  if (r.t.owed !== undefined) settle(r.t, r.t.owed)
   try {
     for (let left = r.count; left > 0; ) {
       const done = mapInTable(r, left)

@@ -97,7 +97,7 @@ function planProtect(t: Tree, first: bigint, last: bigint, prot: Prot): ProtectP
 /** Changes the leaves from `first` to `last`, all of which `planProtect` found. */
 function protectLeaves(t: Tree, first: bigint, last: bigint, prot: Prot, gather: IotlbGather | undefined): void {
   const change = new Change(t.compiled, prot)
-  withGather(t, gather, (own) => {
+  withGather(t, gather, { first, last }, (own) => {
     let run: LeafPlace[] = []
     const finish = (): void => {
       const done = run
@@ -226,7 +226,7 @@ function breakAndWrite(t: Tree, changed: readonly Rewrite[], fresh: (entry: Rewr
   for (const entry of changed) entry.old = takeRaw(t, entry.leaf.node, entry.at)
   try {
     for (const part of consecutive(changed)) syncRun(t, part)
-    withGather(t, undefined, (gather) => {
+    withGather(t, undefined, rangeOfEntries(changed), (gather) => {
       for (const part of consecutive(changed)) reportLeaves(t, part[0]!.leaf.node, iovaOf(part), part.length, gather)
     })
   } catch (error) {
@@ -256,6 +256,11 @@ function consecutive(entries: readonly Rewrite[]): Rewrite[][] {
 
 function syncRun(t: Tree, [first, ...rest]: readonly Rewrite[]): void {
   if (first !== undefined) t.synced(first.at, (rest.length + 1) << first.leaf.node.entryLg)
+}
+
+/** The addresses of entries in order. */
+function rangeOfEntries(entries: readonly Rewrite[]): AddressRange {
+  return { first: iovaOf(entries), last: iovaOf(entries.slice(-1)) + BigInt((entries[0] as Rewrite).leaf.node.slotBytes) - 1n }
 }
 
 /** The address of the first entry of a part. */

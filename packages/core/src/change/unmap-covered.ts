@@ -8,7 +8,7 @@ import { advanceHi, advanceLo } from '../hot/lanes.ts'
 import { type DecodedLeaf, decode } from '../read/decode.ts'
 import { partStays } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
-import type { IotlbGather } from '../tlb/gather.ts'
+import { type Gathered, gatheredOf, type IotlbGather } from '../tlb/gather.ts'
 import { detachTable } from '../tree/prune.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
 
@@ -26,8 +26,14 @@ function sweep(r: Request): void {
   if (t.beyondRoot(hi, lo)) return
   const { granule } = t.compiled
   const gather = r.rangeGather()
-  const taken = sweepTable({ r, t, gather }, t.root, t.rootWord, hi, lo, left)
-  if (taken > 0) gather.note(hi, lo, granule, taken / granule)
+  const gathered = gatheredOf(gather)
+  let taken = left
+  try {
+    taken = sweepTable({ r, t, gather, gathered }, t.root, t.rootWord, hi, lo, left)
+  } finally {
+    // All of the range, where the memory's `sync` hook threw: how far it came is not known.
+    if (taken > 0) gathered.note(hi, lo, granule, taken / granule)
+  }
   r.advance(taken)
 }
 
@@ -36,6 +42,7 @@ interface Sweep {
   readonly r: Request
   readonly t: Tree
   readonly gather: IotlbGather
+  readonly gathered: Gathered
 }
 
 /** Takes down what the table translates from the address on, at most `bytes` but for a last larger leaf. Returns the bytes taken. */
@@ -61,13 +68,13 @@ function sweepTable(sweep: Sweep, node: HotNode, table: number, hi: number, lo: 
 }
 
 /** Clears whole mappings of one size, of as many as there are in `most` slots; returns the slots. */
-function sweepRun({ t, gather }: Sweep, node: HotNode, at: number, most: number, hi: number, lo: number): number {
+function sweepRun({ t, gathered }: Sweep, node: HotNode, at: number, most: number, hi: number, lo: number): number {
   for (const plan of node.leaves) {
     if (!plan.simple || most < plan.slots || offsetIn(hi, lo, plan.pgsize) !== 0) continue
     const n = t.leafPrefix(plan, at, most) & -plan.slots
     if (n === 0) continue
+    gathered.leafLevels |= 1 << node.node.level
     t.clear(node, at, n)
-    gather.leafLevels |= 1 << node.node.level
     return n
   }
   return 0
@@ -90,11 +97,11 @@ function sweepChild(sweep: Sweep, node: HotNode, at: number, hi: number, lo: num
 }
 
 /** Whether a table of the last level is full of leaves of one size: it then goes as it is, since nothing is left in it that could stop there. */
-function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
+function isFull({ t, gathered }: Sweep, node: HotNode, table: number): boolean {
   const slots = (node.indexMask + 1) | 0
   for (const plan of node.leaves) {
     if (!plan.simple || t.leafPrefix(plan, table, slots) !== slots) continue
-    gather.leafLevels |= 1 << node.node.level
+    gathered.leafLevels |= 1 << node.node.level
     return true
   }
   return false
@@ -102,7 +109,7 @@ function isFull({ t, gather }: Sweep, node: HotNode, table: number): boolean {
 
 /** One leaf of any size, from its head; otherwise the sweep ends here. Returns the slots. */
 function sweepLeaf(sweep: Sweep, node: HotNode, at: number, hi: number, lo: number): number {
-  const { r, t, gather } = sweep
+  const { r, t, gathered } = sweep
   const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
   const head = entry.type === 'leaf' && offsetIn(hi, lo, entry.size.pgsize) === 0
   if (!head) {
@@ -110,8 +117,10 @@ function sweepLeaf(sweep: Sweep, node: HotNode, at: number, hi: number, lo: numb
     return 0
   }
   const { slots } = (entry as DecodedLeaf).size
+  // It may reach beyond the range.
+  gathered.note(hi, lo, t.compiled.granule, (slots * node.slotBytes) / t.compiled.granule)
+  gathered.leafLevels |= 1 << node.node.level
   t.clear(node, at, slots)
-  gather.leafLevels |= 1 << node.node.level
   return slots
 }
 

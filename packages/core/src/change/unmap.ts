@@ -4,16 +4,16 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { isKernelRun, type RunKernel } from '../hot/accelerator.ts'
 import { advanceHi, advanceLo, highOf, join, lowOf } from '../hot/lanes.ts'
 import { unmapOne } from '../hot/one-page.ts'
+import { oweLeaves, strand } from '../memory/owed.ts'
 import { decode } from '../read/decode.ts'
 import { explainPages, explainRange, isCount, isInput, isInputRange, planOf } from '../request/arguments.ts'
 import { bindGather, noSizes, partStays } from '../request/errors.ts'
 import { pickPages } from '../request/pgsize.ts'
 import { held, type Request, type Stop } from '../request/request.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
-import type { IotlbGather } from '../tlb/gather.ts'
+import { gatheredOf, IotlbGather } from '../tlb/gather.ts'
 import { removeTable } from '../tree/prune.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
-import { withGather } from './report-leaves.ts'
 import { unmapCovered } from './unmap-covered.ts'
 
 // One function, and a large one: V8 does not inline it into the fast path, which is then small enough to be inlined itself.
@@ -63,7 +63,20 @@ export function unmapRange(own: Request, iova: bigint, bytes: number, gather: Io
 
 /** See `IoPageTable.unmap`. */
 export function unmap(own: Request, iova: bigint, bytes: number, gather: IotlbGather | undefined): number {
-  return withGather(own.t, gather, (used) => unmapRange(own, iova, bytes, used))
+  if (gather !== undefined) return unmapRange(own, iova, bytes, gather)
+  const used = new IotlbGather()
+  try {
+    const unmapped = unmapRange(own, iova, bytes, used)
+    used.sync()
+    return unmapped
+  } catch (error) {
+    // It is bound once the arguments were found to be good.
+    if (gatheredOf(used).owner !== undefined) {
+      oweLeaves(own.t, iova, bytes)
+      strand(own.t, used)
+    }
+    throw error
+  }
 }
 
 /** Unmaps what is left, a run of equal pages after the other. */
@@ -77,10 +90,17 @@ function unmapRuns(r: Request): void {
 /** Unmaps mappings of the size that is wanted, up to the first hole or part of a larger leaf; a slot that holds a table is taken down whole. */
 function unmapRun(r: Request): void {
   const { size } = r
-  for (let left = r.count; left > 0 && r.stop === ''; ) {
-    const done = unmapInTable(r, left)
-    left -= done
-    r.advance(done * size.pgsize)
+  let left = r.count
+  try {
+    while (left > 0 && r.stop === '') {
+      const done = unmapInTable(r, left)
+      left -= done
+      r.advance(done * size.pgsize)
+    }
+  } catch (error) {
+    // Some of it may be unmapped, and who asks again would be told that nothing is there.
+    oweLeaves(r.t, r.iova, left * size.pgsize)
+    throw error
   }
 }
 
@@ -206,7 +226,7 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
   if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
   if (t.tlb === NOOP_FLUSH_OPS) return
   if (t.tlb.addPages === undefined) {
-    gather?.note(hi, lo, plan.slotBytes, slots)
+    if (gather !== undefined) gatheredOf(gather).note(hi, lo, plan.slotBytes, slots)
     return
   }
   const iova = join(hi, lo)
@@ -214,6 +234,9 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
   t.inCallback = true
   try {
     t.tlb.addPages(gather, iova, plan.slotBytes, slots)
+  } catch (error) {
+    oweLeaves(t, iova, slots * plan.slotBytes)
+    throw error
   } finally {
     t.inCallback = outer
   }
@@ -222,7 +245,8 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
 /** Reports one page that the fast path unmapped. */
 function reportPage(t: Tree, iova: bigint, gather: IotlbGather): void {
   if (t.compiled.policy.flushOrder === 'range') {
-    gather.addRange(iova, t.compiled.granule, 1)
-    gather.leafLevels |= 1 << t.last.node.level
+    const gathered = gatheredOf(gather)
+    gathered.addRange(iova, t.compiled.granule, 1)
+    gathered.leafLevels |= 1 << t.last.node.level
   } else reportPages(t, t.compiled.plans[0] as LeafPlan, highOf(iova), lowOf(iova), 1, gather)
 }

@@ -103,8 +103,13 @@ export class AdoptedMemory implements TablePool {
       putBack: () => {
         own.putBack()
         const left = foreign
-        foreign = []
-        for (const ptr of left) this.#leave(ptr)
+        let told = 0
+        try {
+          while (told < left.length) this.#leave(left[told++]!)
+        } finally {
+          // what is left, should their owner throw, for another time
+          foreign = left.slice(told)
+        }
       },
     }
   }

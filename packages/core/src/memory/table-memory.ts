@@ -14,6 +14,7 @@ import { decode, kindOf } from '../read/decode.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
 import type { IotlbGather, TableList } from '../tlb/gather.ts'
 import type { TablePool } from './adopted-memory.ts'
+import { Owed, oweMemory, tellMemory, tellOwed } from './owed.ts'
 
 /** Words of a table's shared state: its status, the word index of its root, its table bytes in units of 64. */
 export const STATE_STATUS = 0
@@ -59,7 +60,11 @@ export class TableMemory {
   readonly #bare: AllocOptions
   /** A callback of the driver is running. */
   inCallback = false
-  /** Tables whose flush failed: they stay allocated until the table is freed. */
+  /** That callback is the pool's `onPressure`, which may sync gathers. */
+  underPressure = false
+  /** What callbacks that threw left undone; undefined while there is nothing. */
+  owed: Owed | undefined = undefined
+  /** Tables whose flush failed: they wait for that of the next gather. */
   readonly stranded: TableList[] = []
 
   constructor(pool: TablePool, compiled: Compiled, state: Int32Array, owner: number, tlb: TlbFlushOps) {
@@ -110,9 +115,21 @@ export class TableMemory {
     return BigInt.asUintN(64, Atomics.load(this.pool.cells, at >> 1))
   }
 
-  /** Tells a walker's memory about `count` words. */
+  /** Tells a walker's memory about `count` words. Should the hook throw, it is told before anything else is. */
   synced(at: number, count: number): void {
-    if (this.pool.sync !== undefined) this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
+    if (this.pool.sync === undefined) return
+    try {
+      if (this.owed !== undefined) tellMemory(this, this.owed)
+      this.tell(at, count)
+    } catch (error) {
+      oweMemory(this, at, count)
+      throw error
+    }
+  }
+
+  /** {@link TableMemory.synced} for memory that nothing leads to: it may as well be forgotten. */
+  tell(at: number, count: number): void {
+    this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
   }
 
   /** Clears `n` entries and syncs them. */
@@ -165,7 +182,7 @@ export class TableMemory {
     const at = ptr >>> 2
     try {
       if ((node.emptyLo | node.emptyHi) !== 0) this.clear(node, at, (node.indexMask + 1) | 0)
-      else if (this.pool.sync !== undefined) this.synced(at, node.node.tableBytes / 4)
+      else if (this.pool.sync !== undefined) this.tell(at, node.node.tableBytes / 4)
     } catch (error) {
       this.discard(node, ptr)
       throw error
@@ -182,6 +199,7 @@ export class TableMemory {
   #allocBy(node: HotNode, options: AllocOptions): PtPtr {
     const outer = this.inCallback
     this.inCallback = true
+    this.underPressure = true
     try {
       const ptr = this.pool.alloc(node.tableBytes, options)
       this.account(node.tableBytes)
@@ -189,6 +207,7 @@ export class TableMemory {
     } catch (error) {
       throw error instanceof IoPgtableError && error.code === 'ENOMEM' ? new NoTableMemory(error) : error
     } finally {
+      this.underPressure = false
       this.inCallback = outer
     }
   }
@@ -202,11 +221,14 @@ export class TableMemory {
   /** Runs a callback of the driver; changes of this table from inside it are refused. */
   call(callback: () => void): void {
     const outer = this.inCallback
+    const pressure = this.underPressure
     this.inCallback = true
+    this.underPressure = false
     try {
       callback()
     } finally {
       this.inCallback = outer
+      this.underPressure = pressure
     }
   }
 
@@ -214,13 +236,29 @@ export class TableMemory {
     return this.pool.freeList()
   }
 
+  /** Has the driver invalidate what the gather noted, and what is owed. @throws `EBUSY` from inside a callback but `onPressure` */
   syncGather(gather: IotlbGather): void {
+    if (this.inCallback && !this.underPressure)
+      throw new IoPgtableError('EBUSY', 'gather', 'a gather must not be synced from inside a callback of its own table')
+    if (this.owed !== undefined) tellOwed(this, this.owed, gather)
     if (this.tlb.sync !== undefined) this.call(() => this.tlb.sync?.(gather))
+    this.owed = undefined
   }
 
-  freed(list: TableList): void {
-    this.account(-list.bytes)
-    this.call(() => list.putBack())
+  /** Gives tables back. Should the owner of foreign ones throw, what he was not told of yet is with the next gather. */
+  freed(lists: readonly TableList[]): void {
+    let done = 0
+    try {
+      for (const list of lists) {
+        this.account(-list.bytes)
+        this.call(() => list.putBack())
+        done++
+      }
+    } catch (error) {
+      this.stranded.push(...lists.slice(done))
+      this.owed ??= new Owed()
+      throw error
+    }
   }
 
   get tableBytes(): number {

@@ -1,6 +1,7 @@
 /** The errors of the engine that are not about arguments. */
 import { hex, IoPgtableError } from '../errors.ts'
-import { IotlbGather } from '../tlb/gather.ts'
+import { settle } from '../memory/owed.ts'
+import { gatheredOf, type IotlbGather, isGather } from '../tlb/gather.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { MapResult } from './request.ts'
 
@@ -8,11 +9,16 @@ export function failed(mapped: number, error: IoPgtableError): MapResult {
   return { mapped, error }
 }
 
-/** Ties a caller's gather to the table. @throws `EINVAL` for what is no gather, or serves another table */
+/**
+ * Ties a caller's gather to the table, which brings with its sync what is owed. Without one that is paid at once: should that throw, nothing
+ * has changed. @throws `EINVAL` for what is no gather, or serves another table */
 export function bindGather(op: string, gather: IotlbGather | undefined, t: Tree): void {
-  if (gather === undefined) return
-  if (!(gather instanceof IotlbGather)) throw new IoPgtableError('EINVAL', op, `gather ${String(gather)}: an IotlbGather expected`)
-  gather.bind(t)
+  if (gather === undefined) {
+    if (t.owed !== undefined) settle(t, t.owed)
+    return
+  }
+  if (!isGather(gather)) throw new IoPgtableError('EINVAL', op, `gather ${String(gather)}: an IotlbGather expected`)
+  gatheredOf(gather).bind(t)
 }
 
 /** An unmap ended at a part of a larger leaf. */

@@ -3,11 +3,11 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import type { IoPgtableError } from '../errors.ts'
 import { advanceHi, advanceLo, enterLanes, isBelow64, join } from '../hot/lanes.ts'
 import type { OnePage } from '../hot/one-page.ts'
+import { syncOwn } from '../memory/owed.ts'
 import type { TableToken } from '../memory/share.ts'
 import { LIVE, STATE_STATUS } from '../memory/table-memory.ts'
 import type { AddressRange } from '../read/walk.ts'
-import { IotlbGather } from '../tlb/gather.ts'
-import { syncOwn } from '../tree/prune.ts'
+import { gatheredOf, IotlbGather } from '../tlb/gather.ts'
 import { rootView } from '../tree/root-view.ts'
 import type { Tree } from '../tree/tree.ts'
 import { busy, dead } from './errors.ts'
@@ -140,7 +140,7 @@ export class Request {
   rangeGather(): IotlbGather {
     if (this.gather !== undefined) return this.gather
     this.own ??= new IotlbGather()
-    this.own.bind(this.t)
+    gatheredOf(this.own).bind(this.t)
     return this.own
   }
 
@@ -161,8 +161,9 @@ export class Request {
     // A call from inside a callback was refused, and has no end: the call around it has.
     if (this.nested) return
     if (this.reportedRoot !== t.rootState) {
-      this.reportedRoot = t.rootState
+      const { rootState } = t
       t.call(() => this.hooks.onRoot?.(rootView(t).regs))
+      this.reportedRoot = rootState
     }
     this.finishGather()
   }

@@ -182,7 +182,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
    * translates to nothing for a moment, and is flushed then. Elsewhere the larger leaf is noted in the gather, which must be synced before
    * its parts change; without one it is flushed before the call ends.
    * @returns whether something changed: not where there is a boundary, or nothing is mapped
-   * @throws `EINVAL`, `ERANGE`, `ENOMEM`, `EBUSY`, and what callbacks throw: nothing has changed then
+   * @throws `EINVAL`, `ERANGE`, `ENOMEM`, `EBUSY`: nothing has changed then. What callbacks throw: the leaf may be cut; what to flush is owed
    */
   cut(iova: bigint, gather?: IotlbGather): boolean {
     return cut(this.#request, iova, gather)

@@ -2,8 +2,8 @@
 import type { IotlbGather } from './gather.ts'
 
 /**
- * What a driver does when a table changes. Every callback may read the table; changing it from inside one is `EBUSY`. One that throws
- * loses no table: what it was called for stays allocated until the table is freed.
+ * What a driver does when a table changes. Every callback may read the table; changing it from inside one is `EBUSY`. One that throws loses
+ * nothing: what it had to invalidate is told again with the next gather of the table, and tables that it was called for wait for that.
  */
 export interface TlbFlushOps {
   /** Invalidate everything of this table. */
