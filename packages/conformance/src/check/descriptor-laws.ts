@@ -113,6 +113,9 @@ const attributes: Law = {
   },
 }
 
+/** They exclude one another in what a leaf grants. */
+const BOTH = Prot.CACHE | Prot.MMIO
+
 /** Flags that mean what they say wherever a format has them at all; READ may come with WRITE, CACHE may end with MMIO. */
 const EXACT = [
   ['WRITE', Prot.WRITE],
@@ -135,7 +138,10 @@ function checkAttributes(c: Case, size: Size): void {
     const got = format.prot(raw, size.kind, context)
     must(Number.isInteger(got) && got >= 0 && got < 64, `prot() gives ${got}`, { entry })
     granted.set(prot, got)
-    same(`descriptor of what ${protText(prot)} grants, ${protText(got)}`, leafRaw(c, size, got, 0n), raw, { entry })
+    must((got & BOTH) !== BOTH, `${protText(prot)} gives CACHE and MMIO together: they follow from one memory type`, { entry })
+    // A device's memory is not cached, but CACHE may have left a mark in it (a shareability).
+    const again = (prot & BOTH) === BOTH && (got & Prot.MMIO) !== 0 ? got | Prot.CACHE : got
+    same(`descriptor of what ${protText(prot)} grants, ${protText(again)}`, leafRaw(c, size, again, 0n), raw, { entry })
     must((prot & Prot.READ & ~got) === 0, `READ was asked for and is not granted: ${protText(prot)} gives ${protText(got)}`, { entry })
   }
   must(granted.size > 0, 'no prot can be expressed', { node: size.node })

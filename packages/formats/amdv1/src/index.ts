@@ -5,8 +5,10 @@
  * level's default size, 7 a page whose size the low address bits code, else the level of the next table, which may skip levels.
  */
 import {
+  type AccessFault,
   type Agreed,
   ALWAYS,
+  type ArchFault,
   checkConfig,
   configError,
   deposit,
@@ -21,8 +23,13 @@ import {
   type LeafKind,
   type LevelNode,
   type Match,
+  type Meaning,
+  type MemoryType,
+  meaning,
   type Policy,
   Prot,
+  Right,
+  type Rights,
   SZ_4K,
   type TableKind,
   when,
@@ -103,6 +110,25 @@ const LEAF_FIELDS = [
   ...ACCESS,
 ]
 
+const GRANTS: Meaning<Rights> = meaning(['IR', 'IW'], ({ IR: read, IW: write }) => (read ? Right.READ : 0) | (write ? Right.WRITE : 0))
+const LIMITS: Meaning<Rights> = meaning(GRANTS.fields, (values, context) => GRANTS.of(values, context) | Right.EXECUTE)
+/** Without FC the request's own attributes hold. */
+const MEMORY: Meaning<MemoryType> = meaning(['FC'], ({ FC: coherent }) =>
+  coherent ? { name: 'coherent', caching: 'cached' } : { name: 'as the request says', caching: 'unknown' },
+)
+
+/** What the device table entry lets the device do at all. */
+function regime({ ir, iw }: AmdV1Context): (path: Rights) => Rights {
+  return (path) => path & ~(ir ? 0 : Right.READ) & ~(iw ? 0 : Right.WRITE)
+}
+
+/** Flags of an IO_PAGE_FAULT event (2.5.3): PR, RW, PE, RZ. */
+function fault({ type, access }: AccessFault): ArchFault {
+  const RZ = type === 'reserved' ? 1 : 0
+  const PR = type === 'permission' || RZ ? 1 : 0
+  return { name: 'IO_PAGE_FAULT', codes: { PR, RW: access === 'write' ? 1 : 0, PE: type === 'permission' ? 1 : 0, RZ } }
+}
+
 function shiftOf(level: number): number {
   return 12 + 9 * (level - 1)
 }
@@ -128,7 +154,17 @@ function defaultPage(level: number): LeafKind {
   const lg = shiftOf(level)
   const match = nextLevel(0)
   const sizes = [{ pgsize: 2 ** lg, slots: 1, encode: lg !== 39 }]
-  return { type: 'leaf', name: 'PTE', match, set: match.value, address: [[51, lg, lg]], sizes, fields: LEAF_FIELDS }
+  return {
+    type: 'leaf',
+    name: 'PTE',
+    match,
+    set: match.value,
+    address: [[51, lg, lg]],
+    sizes,
+    fields: LEAF_FIELDS,
+    grants: GRANTS,
+    memory: MEMORY,
+  }
 }
 
 /** A page of 2^lg bytes, coded by the lowest zero of its address field, bit lg - 1. All entries that it takes are equal. */
@@ -137,7 +173,17 @@ function codedPage(level: number, lg: number): LeafKind {
   const match = when(nextLevel(7).mask | (1n << BigInt(lg - 1)) | code, nextLevel(7).value | code)
   const fields = [field('PageSize', lg - 1, 12, 'page size: the position of the lowest zero', SECTION), ...LEAF_FIELDS]
   const sizes = [{ pgsize: 2 ** lg, slots: 2 ** (lg - shiftOf(level)) }]
-  return { type: 'leaf', name: 'PTE, coded size', match, set: match.value, address: lg < 52 ? [[51, lg, lg]] : [], sizes, fields }
+  return {
+    type: 'leaf',
+    name: 'PTE, coded size',
+    match,
+    set: match.value,
+    address: lg < 52 ? [[51, lg, lg]] : [],
+    sizes,
+    fields,
+    grants: GRANTS,
+    memory: MEMORY,
+  }
 }
 
 function kindsAt(level: number): readonly Kind[] {
@@ -145,14 +191,15 @@ function kindsAt(level: number): readonly Kind[] {
   const empty: Kind = { type: 'empty', name: 'not present', match: when(PR, 0n), fields: [] }
   const pages = shift > 51 ? [] : [defaultPage(level)]
   for (let lg = shift + 1; lg < Math.min(shift + 9, 53); lg++) pages.push(codedPage(level, lg))
-  if (level === 1) return [empty, ...pages, { type: 'invalid', name: 'illegal NextLevel or size', match: ALWAYS, fields: [] }]
+  if (level === 1)
+    return [empty, ...pages, { type: 'invalid', name: 'illegal NextLevel or size', match: ALWAYS, fields: [], fault: 'reserved' }]
   return [empty, ...pages, pointer(level), skipping(level)]
 }
 
 function pointer(level: number): TableKind {
   const match = nextLevel(level - 1)
   const set = match.value | IR | IW
-  return { type: 'table', name: 'PDE', match, set, address: [[51, 12, 12]], child: `L${level - 1}`, fields: TABLE_FIELDS }
+  return { type: 'table', name: 'PDE', match, set, address: [[51, 12, 12]], child: `L${level - 1}`, fields: TABLE_FIELDS, limits: LIMITS }
 }
 
 /** A table more than one level down: the address bits between must be zero. Any other value of NextLevel is illegal. */
@@ -160,7 +207,17 @@ function skipping(level: number): TableKind {
   const nodes = Object.fromEntries(Array.from({ length: level - 2 }, (_, i) => [i + 1, `L${i + 1}`]))
   const fields = [NEXT_LEVEL_FIELD, ...TABLE_FIELDS]
   const child = { field: 'NextLevel', nodes }
-  return { type: 'table', name: 'PDE, levels skipped', match: ALWAYS, set: PR, address: [[51, 12, 12]], child, fields, encode: false }
+  return {
+    type: 'table',
+    name: 'PDE, levels skipped',
+    match: ALWAYS,
+    set: PR,
+    address: [[51, 12, 12]],
+    child,
+    fields,
+    limits: LIMITS,
+    encode: false,
+  }
 }
 
 function configure(request: AmdV1Config): Agreed<AmdV1Config> {
@@ -235,6 +292,9 @@ export const amdV1: IoPageTableFmt<AmdV1Config, AmdV1Regs, AmdV1Params, AmdV1Con
   encodeTable: () => 0n,
   prot,
   context: () => ({ ir: true, iw: true }),
+  parties: () => ['all'],
+  regime,
+  fault,
   regs,
   rootsFromRegs,
   hardware: (_config, { dte }) => ({ dte }),

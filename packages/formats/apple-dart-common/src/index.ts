@@ -18,10 +18,15 @@ import {
   IoPgtableError,
   type Kind,
   type LevelNode,
+  type Meaning,
+  type MemoryType,
+  meaning,
   type Piece,
   type Policy,
   type Prot,
   pgsizeBitmap,
+  Right,
+  type Rights,
   SZ_4K,
   SZ_16K,
   when,
@@ -74,6 +79,8 @@ export interface DartVariant {
   /** Attribute bits of a leaf for `prot`, without the sub-page limits; and the way back. */
   encode(prot: Prot): bigint
   decode(raw: bigint): Prot
+  /** Where descriptors tell it. */
+  readonly memory?: Meaning<MemoryType>
 }
 
 export type DartFormat = IoPageTableFmt<DartConfig, DartRegs, DartParams, undefined, DartHardware>
@@ -143,9 +150,16 @@ function nodeAt(variant: DartVariant, { granule, levels, roots }: DartParams, le
 
 const NOT_VALID: Kind = { type: 'empty', name: 'Not valid', match: when(1n, 0n), fields: [] }
 
-function leafKinds({ address, fields }: DartVariant, granule: number): readonly Kind[] {
+/** One party. A part of a page that sub-page protection shuts is not told here: rights are of whole pages. */
+const GRANTS: Meaning<Rights> = meaning(
+  ['NO_READ', 'NO_WRITE'],
+  ({ NO_READ, NO_WRITE }) => (NO_READ ? 0 : Right.READ) | (NO_WRITE ? 0 : Right.WRITE),
+)
+
+function leafKinds({ address, fields, memory }: DartVariant, granule: number): readonly Kind[] {
   const sizes = [{ pgsize: granule, slots: 1 }]
-  return [NOT_VALID, { type: 'leaf', name: 'Page', match: VALID, set: 1n, address, sizes, fields: [...SUBPAGE, ...fields] }]
+  const meanings = { grants: GRANTS, ...(memory && { memory }) }
+  return [NOT_VALID, { type: 'leaf', name: 'Page', match: VALID, set: 1n, address, sizes, fields: [...SUBPAGE, ...fields], ...meanings }]
 }
 
 function tableKinds({ address }: DartVariant, level: number): readonly Kind[] {
@@ -192,6 +206,7 @@ export function dartFormat(variant: DartVariant): DartFormat {
     encodeTable: () => 0n,
     prot: variant.decode,
     context: () => undefined,
+    parties: () => ['all'],
     regs: (config, roots) => ({ ttbrs: roots, nLevels: paramsOf(config).levels === 2 ? 3 : 4 }),
     rootsFromRegs: (hardware) => rootsFromRegs(variant, hardware),
     hardware: (config, { ttbrs, nLevels }) => ({ ttbrs, nLevels, pgsize: paramsOf(config).granule, oas: config.oas }),

@@ -4,7 +4,7 @@
  * Apple publishes no manual; see `@io-pgtable/apple-dart-common`.
  */
 import { type DartFormat, dartFormat } from '@io-pgtable/apple-dart-common'
-import { field, Prot } from '@io-pgtable/core'
+import { field, meaning, Prot } from '@io-pgtable/core'
 
 export type { DartConfig, DartHardware, DartParams, DartQuirk, DartRegs } from '@io-pgtable/apple-dart-common'
 
@@ -24,6 +24,9 @@ export const appleDart2: DartFormat = dartFormat({
     field('NO_WRITE', 2, 2, 'writes are not allowed'),
     field('NO_READ', 3, 3, 'reads are not allowed'),
   ],
+  memory: meaning(['NO_CACHE'], ({ NO_CACHE: uncached }) =>
+    uncached ? { name: 'not cached', caching: 'uncached' } : { name: 'cached', caching: 'cached' },
+  ),
   encode: (prot) => (prot & Prot.CACHE ? 0n : NO_CACHE) | (prot & Prot.WRITE ? 0n : NO_WRITE) | (prot & Prot.READ ? 0n : NO_READ),
   decode: (raw) => (raw & NO_READ ? 0 : Prot.READ) | (raw & NO_WRITE ? 0 : Prot.WRITE) | (raw & NO_CACHE ? 0 : Prot.CACHE),
 })

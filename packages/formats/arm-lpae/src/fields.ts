@@ -4,6 +4,7 @@
  */
 import { type Field, field } from '@io-pgtable/core'
 import type { LpaeDescriptors } from './geometry.ts'
+import { RIGHTS_S2, RIGHTS_SINGLE, RIGHTS32, RIGHTS32_S2, RIGHTS64 } from './rights.ts'
 
 /** The access flag, set in every leaf of ours. */
 export const LEAF_AF: bigint = 1n << 10n
@@ -141,6 +142,15 @@ export const AARCH64_STAGE1: LpaeDescriptors = {
   ],
   block: NT,
   table: [...lowTable('A64'), ...limits('A64', 'UXNTable')],
+  rights: RIGHTS64,
+}
+
+/** EL2 without E2H, and EL3: one privilege. AP[1] is RES1 there, PXN and nG are RES0, and so are the tables' bits for them. */
+export const AARCH64_SINGLE: LpaeDescriptors = {
+  ...AARCH64_STAGE1,
+  leaf: AARCH64_STAGE1.leaf.flatMap((f) => single(f)),
+  table: AARCH64_STAGE1.table.flatMap((f) => single(f)),
+  rights: RIGHTS_SINGLE,
 }
 
 /** @param fwb MemAttr is coded for FEAT_S2FWB */
@@ -155,7 +165,21 @@ export function aarch64Stage2(fwb: boolean): LpaeDescriptors {
     ],
     block: NT,
     table: lowTable('A64'),
+    rights: RIGHTS_S2,
   }
+}
+
+function single(f: Field): readonly Field[] {
+  const flag = (name: string, bit: number, doc: string, reserved?: 'ignored'): Field =>
+    field(name, bit, bit, doc, { ...(f.section !== undefined && { section: f.section }), ...(reserved && { reserved }) })
+  if (f.name === 'AP') return [flag('AP[1]', 6, 'RES1: one privilege'), flag('AP[2]', 7, 'read-only')]
+  if (f.name === 'UXN') return [flag('XN', 54, 'execute-never')]
+  if (f.name === 'PXN') return [flag('PXN', 53, 'RES0: one privilege', 'ignored')]
+  if (f.name === 'UXNTable') return [flag('XNTable', 60, 'execute-never for everything below')]
+  if (f.name === 'PXNTable') return [flag('PXNTable', 59, 'RES0: one privilege', 'ignored')]
+  if (f.name === 'APTable')
+    return [flag('APTable[0]', 61, 'RES0: one privilege', 'ignored'), flag('APTable[1]', 62, 'no writes to anything below')]
+  return [f]
 }
 
 /** DBM is AArch64's, but an SMMU that updates dirty states reads it here, too. */
@@ -165,9 +189,25 @@ export const AARCH32_STAGE1: LpaeDescriptors = {
   leaf: [...stage1('A32'), field('XN', 54, 54, 'execute-never', { section: 'B3.7.2' }), ...UPPER_A32],
   block: [],
   table: [...lowTable('A32'), ...limits('A32', 'XNTable')],
+  rights: RIGHTS32,
+}
+
+/** Hyp mode: one privilege. */
+export const AARCH32_HYP: LpaeDescriptors = {
+  ...AARCH32_STAGE1,
+  leaf: AARCH32_STAGE1.leaf.flatMap((f) => (f.name === 'XN' ? [f] : single(f))),
+  table: AARCH32_STAGE1.table.flatMap((f) => (f.name === 'XNTable' ? [f] : single(f))),
+  rights: RIGHTS_SINGLE,
 }
 
 /** @param fwb MemAttr is coded for FEAT_S2FWB */
 export function aarch32Stage2(fwb: boolean): LpaeDescriptors {
-  return { ...ARM, top: 39, leaf: [...stage2('A32', 'HAP', fwb), ...UPPER_A32], block: [], table: lowTable('A32') }
+  return {
+    ...ARM,
+    top: 39,
+    leaf: [...stage2('A32', 'HAP', fwb), ...UPPER_A32],
+    block: [],
+    table: lowTable('A32'),
+    rights: RIGHTS32_S2,
+  }
 }

@@ -42,6 +42,11 @@ export interface LpaeDescriptors {
   readonly top: number
   /** Whether leaves have the contiguous hint, bit 52. */
   readonly contiguous: boolean
+  /** What the fields mean. */
+  readonly rights: {
+    readonly leaf: Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'updates'>
+    readonly table: Pick<TableKind, 'limits'>
+  }
 }
 
 const CONTIGUOUS = when(1n << 52n, 1n << 52n)
@@ -117,10 +122,10 @@ function hasBlocks(shape: LpaeShape, level: number): boolean {
   return levels.includes(level) || ((shape.lpa2 || folds(shape)) && levels.includes(level + 1))
 }
 
-function tableKind(shape: LpaeShape, level: number, { table, top }: LpaeDescriptors): TableKind {
+function tableKind(shape: LpaeShape, level: number, { table, top, rights }: LpaeDescriptors): TableKind {
   const address = addressPieces(shape, Math.log2(shape.granule), top)
   const match: Match = when(TYPE, 3n)
-  return { type: 'table', name: 'table', match, set: 3n, address, child: idOf(level + 1), fields: without(table, address) }
+  return { type: 'table', name: 'table', match, set: 3n, address, child: idOf(level + 1), fields: without(table, address), ...rights.table }
 }
 
 function leaf(shape: LpaeShape, level: number, type: bigint, entries: number, descriptors: LpaeDescriptors): LeafKind {
@@ -136,6 +141,7 @@ function leaf(shape: LpaeShape, level: number, type: bigint, entries: number, de
     set: type | descriptors.leafSet,
     address,
     sizes: leafSizes(2 ** shift, slots),
+    ...descriptors.rights.leaf,
     fields: without(fields, address).map((f) => (f.name === 'Contiguous' && slots === undefined ? { ...f, reserved: 'zero' } : f)),
   }
 }

@@ -4,7 +4,7 @@
  * of its registers, and adds what is its own.
  */
 export { type Lpa2Config, narrow32, narrow64 } from './config.ts'
-export { AARCH32_STAGE1, AARCH64_STAGE1, aarch32Stage2, aarch64Stage2, LEAF_AF } from './fields.ts'
+export { AARCH32_HYP, AARCH32_STAGE1, AARCH64_SINGLE, AARCH64_STAGE1, aarch32Stage2, aarch64Stage2, LEAF_AF } from './fields.ts'
 export {
   firstLevel,
   granuleOf,
@@ -26,12 +26,14 @@ export {
   ttbrOf,
   walkFields,
 } from './registers.ts'
+export { armFault, fetchNeedsRead, mairType, type Stage1Regime, type Stage2Regime, sctlrOf, stage1RegimeOf } from './rights.ts'
 export {
   encodeStage1,
   encodeStage1Table,
   LPAE_POLICY,
   MAIR,
   type MairContext,
+  ownRegime,
   protStage1,
   type Stage1Config,
   type Stage1Quirk,

@@ -1,5 +1,7 @@
 /** Attributes of stage 1 descriptors: what Linux's io-pgtable writes, and what any descriptor says (DDI 0487 D8.4 to D8.6). */
-import { type FormatConfig, fieldValue, type LeafKind, type Policy, Prot, when } from '@io-pgtable/core'
+
+import { type FormatConfig, type LeafKind, type Policy, Prot, when } from '@io-pgtable/core'
+import { type Stage1Regime, sctlrOf } from './rights.ts'
 
 /**
  * ARM_NS: non-secure tables of a secure device. ARM_TTBR1: the top of the address space. ARM_OUTER_WBWA: outer write-back walks without
@@ -10,6 +12,12 @@ export type Stage1Quirk = 'ARM_NS' | 'ARM_TTBR1' | 'ARM_OUTER_WBWA' | 'ARM_HD' |
 /** What AttrIndx chooses from. */
 export interface MairContext {
   readonly mair: bigint
+}
+
+/** The registers of a stage 1 that are known of tables of ours: no table takes anything away, ARM_HD has HA and HD. */
+export function ownRegime({ quirks }: Stage1Config, aarch32: boolean): Stage1Regime {
+  const hd = quirks.includes('ARM_HD')
+  return { aarch32, single: false, hpd: false, ha: hd, hd, tbi: false, ...sctlrOf(undefined, 'SCTLR') }
 }
 
 /** Attribute 0 normal non-cacheable, 1 normal write-back, 2 device, 3 inner non-cacheable outer write-back. */
@@ -61,15 +69,12 @@ export function encodeStage1Table(config: Stage1Config): bigint {
 export function protStage1(raw: bigint, kind: LeafKind, { mair }: MairContext): Prot {
   const attribute = (mair >> (((raw >> 2n) & 7n) * 8n)) & 0xffn
   const device = attribute >> 4n === 0n
-  // The device memory of a coherent mapping keeps the shareability: that is where its CACHE is.
-  const cached = device ? fieldValue(kind, raw, 'SH') === 3 : !NON_CACHEABLE.includes(attribute)
   const never = kind.fields.some((field) => field.name === 'XN') ? XN : NEVER
   const writable = (raw & AP_RDONLY) === 0n || (raw & DBM) !== 0n
   return (
     Prot.READ |
     (writable ? Prot.WRITE : 0) |
-    (cached ? Prot.CACHE : 0) |
-    (device ? Prot.MMIO : 0) |
+    (device ? Prot.MMIO : NON_CACHEABLE.includes(attribute) ? 0 : Prot.CACHE) |
     ((raw & never) === never ? Prot.NOEXEC : 0) |
     (raw & AP_UNPRIV ? 0 : Prot.PRIV)
   )

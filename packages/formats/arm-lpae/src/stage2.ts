@@ -13,6 +13,9 @@ export interface Stage2Context {
   readonly fwb: boolean
   /** FEAT_XNX: XN has two bits. */
   readonly xnx: boolean
+  /** VTCR.HA and HD. Default: neither. */
+  readonly ha?: boolean
+  readonly hd?: boolean
 }
 
 const READ = 1n << 6n
@@ -39,14 +42,12 @@ export function encodeStage2(fwb: boolean, kind: LeafKind, prot: Prot): bigint {
 export function protStage2(raw: bigint, kind: LeafKind, { fwb, xnx }: Stage2Context): Prot {
   const memory = fieldValue(kind, raw, 'MemAttr') ?? 0
   const device = fwb ? (memory & 4) === 0 : memory < 4
-  // 5 is non-cacheable in either coding. Device memory keeps the shareability of CACHE, as in stage 1.
-  const cached = device ? fieldValue(kind, raw, 'SH') === 3 : memory !== 5
   const never = xnx ? fieldValue(kind, raw, 'XN') === 2 : (raw & (1n << 54n)) !== 0n
   return (
     (raw & READ ? Prot.READ : 0) |
     (raw & (WRITE | DBM) ? Prot.WRITE : 0) |
-    (cached ? Prot.CACHE : 0) |
-    (device ? Prot.MMIO : 0) |
+    // 5 is non-cacheable in either coding.
+    (device ? Prot.MMIO : memory === 5 ? 0 : Prot.CACHE) |
     (never ? Prot.NOEXEC : 0)
   )
 }

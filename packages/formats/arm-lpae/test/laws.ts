@@ -9,8 +9,8 @@ export interface Laws<F extends AnyFmt> {
   readonly fmt: F
   /** The registers as hardware holds them; undefined where it has no code for the configuration. */
   hardware(regs: RegsOf<F>, config: ConfigOf<F>): HardwareOf<F> | undefined
-  /** What a leaf says of a mapping that was made with `prot`. `sh`: descriptors have a shareability. */
-  kept(prot: Prot, sh: boolean): Prot
+  /** What a leaf says of a mapping that was made with `prot`. */
+  kept(prot: Prot): Prot
 }
 
 export function checkLaws<F extends AnyFmt>({ fmt, hardware, kept }: Laws<F>): void {
@@ -27,11 +27,10 @@ export function checkLaws<F extends AnyFmt>({ fmt, hardware, kept }: Laws<F>): v
         expect(decode(geometry, node, raw)).toMatchObject({ type: 'table', next, reserved: 0n, child: { level: node.level + 1 } })
       }
       if (kind.type !== 'leaf') return
-      const sh = kind.fields.some((field) => field.name === 'SH')
       for (const prot of PROTS) {
         const raw = (fmt.encodeLeaf(agreed, node, kind, prot) ?? 0n) | kind.set | deposit(address, kind.address)
         expect(decode(geometry, node, raw)).toMatchObject({ type: 'leaf', kind, paddr: address, reserved: 0n, size: { slots: 1 } })
-        expect(fmt.prot(raw, kind, fmt.context(agreed))).toBe(kept(prot, sh))
+        expect(fmt.prot(raw, kind, fmt.context(agreed))).toBe(kept(prot))
       }
     })
 

@@ -14,8 +14,13 @@ import {
   type Geometry,
   type IoPageTableFmt,
   type LeafKind,
+  type Meaning,
+  type MemoryType,
+  meaning,
   Prot,
   pgsizeBitmap,
+  Right,
+  type Rights,
   SZ_1G,
   SZ_2M,
   SZ_4K,
@@ -68,7 +73,19 @@ const NORMAL_INDEX = 0
 const CACHED_INDEX = 1
 const DEVICE_INDEX = 2
 
+const GRANTS: Meaning<Rights> = meaning(
+  ['Access', 'XN'],
+  ({ Access = 0, XN }) => (Access & 1 ? Right.READ : 0) | (Access & 2 ? Right.WRITE : 0) | (XN ? 0 : Right.EXECUTE),
+)
+const MEMORY: Meaning<MemoryType, ArmMaliLpaeContext> = meaning(['AttrIndx'], ({ AttrIndx = 0 }, { memattr }) => {
+  const attribute = Number((memattr >> BigInt(8 * AttrIndx)) & 0xffn)
+  const name = BigInt(attribute) === IMPLEMENTATION_DEFINED ? 'implementation defined' : `AS_MEMATTR 0x${attribute.toString(16)}`
+  if (AttrIndx === DEVICE_INDEX) return { name: `${name}, of devices by Linux's use`, caching: 'device' }
+  return { name, caching: BigInt(attribute) === IMPLEMENTATION_DEFINED ? 'uncached' : 'cached' }
+})
+
 const DESCRIPTORS: LpaeDescriptors = {
+  rights: { leaf: { grants: GRANTS, memory: MEMORY }, table: {} },
   leaf: [
     field('AttrIndx', 4, 2, 'index of the memory attributes in AS_MEMATTR'),
     field('Access', 7, 6, 'access permissions', { values: { 0: 'none', 1: 'read-only', 2: 'write-only', 3: 'read/write' } }),
@@ -136,6 +153,7 @@ export const armMaliLpae: IoPageTableFmt<ArmMaliLpaeConfig, ArmMaliLpaeRegs, Arm
   encodeTable: ({ coherentWalk }) => (coherentWalk ? 0n : SW_SYNC),
   prot: protOf,
   context: () => ({ memattr: MEMATTR }),
+  parties: () => ['all'],
   regs: ({ coherentWalk }, [root = 0n]) => ({
     transtab: root | TABLE_MODE | READ_INNER | (coherentWalk ? SHARE_OUTER : 0n),
     memattr: MEMATTR,

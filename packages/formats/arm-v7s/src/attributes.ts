@@ -1,8 +1,8 @@
 /** What a leaf's access and memory attribute fields mean: DDI 0406C B3.7 (access control) and B3.8 (memory region attributes). */
-import { fieldValue, type LeafKind, Prot, SZ_16M } from '@io-pgtable/core'
+import { type Assuming, fieldValue, type LeafKind, Prot, SZ_16M } from '@io-pgtable/core'
 
 /** The registers that give a descriptor's fields their meaning. */
-export interface ArmV7sContext {
+export interface ArmV7sContext extends Assuming {
   /** SCTLR.TRE: TEX[0], C, B select an entry of PRRR and NMRR (B3.8.3). */
   readonly tre: boolean
   /** SCTLR.AFE: AP[0] is the access flag, AP[2:1] the permissions (B3.7.1). */
@@ -13,6 +13,11 @@ export interface ArmV7sContext {
   readonly dacr: number
   /** False for a walker that has no permission bits (the quirk NO_PERMS). */
   readonly permissions: boolean
+  /** SCTLR.HA: hardware sets the access flag (B3.7.4). */
+  readonly ha: boolean
+  /** SCTLR.WXN and UWXN: what may be written is not executed; what PL0 may write, PL1 does not execute (B3.7.2). */
+  readonly wxn: boolean
+  readonly uwxn: boolean
 }
 
 export type Access = 'none' | 'read' | 'read/write'
@@ -67,9 +72,11 @@ export function leafAccess(raw: bigint, kind: LeafKind, context: ArmV7sContext):
 
 /** The memory type of a leaf, with or without TEX remap. */
 export function memoryType(raw: bigint, kind: LeafKind, context: ArmV7sContext): MemoryType {
-  const tex = value(raw, kind, 'TEX')
-  const cb = value(raw, kind, 'C') * 2 + value(raw, kind, 'B')
-  const s = value(raw, kind, 'S')
+  return memoryTypeOf(value(raw, kind, 'TEX'), value(raw, kind, 'C') * 2 + value(raw, kind, 'B'), value(raw, kind, 'S'), context)
+}
+
+/** The memory type by TEX, C and B together, and S. */
+export function memoryTypeOf(tex: number, cb: number, s: number, context: ArmV7sContext): MemoryType {
   return context.tre ? remapped((tex & 1) * 4 + cb, s, context) : unremapped(tex, cb, s)
 }
 
@@ -142,7 +149,7 @@ function accessWords(raw: bigint, kind: LeafKind, context: ArmV7sContext, domain
   return words.join(', ')
 }
 
-function memoryWords({ type, shareability, inner, outer }: MemoryType): string {
+export function memoryWords({ type, shareability, inner, outer }: MemoryType): string {
   if (type === 'reserved' || type === 'IMPLEMENTATION DEFINED' || type === 'Strongly-ordered') return type
   const caches = inner === undefined ? [] : inner === outer ? [inner] : [`inner ${inner}`, `outer ${outer}`]
   return [type, ...caches, shareability].join(', ')

@@ -29,6 +29,7 @@ import {
 } from '@io-pgtable/core'
 import { type ArmV7sContext, leafProt } from './attributes.ts'
 import { type ArmV7sHardware, type ArmV7sParams, type ArmV7sRegs, ownContext, packRegs, rootsFromRegs, splitTtbcr } from './registers.ts'
+import { type Leaf, MTK_RIGHTS, PAGE_RIGHTS, SECTION_RIGHTS, SUPERSECTION_RIGHTS, v7sFault, v7sRegime } from './rights.ts'
 
 export {
   type Access,
@@ -133,11 +134,13 @@ function leaf(
   slots: number,
   params: ArmV7sParams,
   all: readonly Field[],
+  rights: Leaf,
 ): LeafKind {
   const extended = pgsize === SZ_16M && params.oas > 32 ? EXTENDED_BASE : []
   const address = addressPieces(Math.log2(pgsize), params.mtk, extended)
   const fields = without(all, address, params.mtk)
-  return { type: 'leaf', name, match: when(...match), set: match[1], address, fields, sizes: [{ pgsize, slots }] }
+  const meanings = params.mtk ? MTK_RIGHTS : rights
+  return { type: 'leaf', name, match: when(...match), set: match[1], address, fields, sizes: [{ pgsize, slots }], ...meanings }
 }
 
 function table(params: ArmV7sParams): TableKind {
@@ -160,8 +163,8 @@ function geometry(params: ArmV7sParams): Geometry {
     align: 128,
     empty: 0n,
     kinds: [
-      leaf('Section', [0x4_0002n, 0x2n], SZ_1M, 1, params, [...BLOCK_FIELDS, DOMAIN]),
-      leaf('Supersection', [0x4_0002n, 0x4_0002n], SZ_16M, 16, params, [...BLOCK_FIELDS, NO_EXTENDED_BASE]),
+      leaf('Section', [0x4_0002n, 0x2n], SZ_1M, 1, params, [...BLOCK_FIELDS, DOMAIN], SECTION_RIGHTS),
+      leaf('Supersection', [0x4_0002n, 0x4_0002n], SZ_16M, 16, params, [...BLOCK_FIELDS, NO_EXTENDED_BASE], SUPERSECTION_RIGHTS),
       table(params),
       fault,
     ],
@@ -176,8 +179,8 @@ function geometry(params: ArmV7sParams): Geometry {
     tableBytes: 1024,
     empty: 0n,
     kinds: [
-      leaf('Small page', [0x2n, 0x2n], SZ_4K, 1, params, SMALL_PAGE_FIELDS),
-      leaf('Large page', [0x3n, 0x1n], SZ_64K, 16, params, LARGE_PAGE_FIELDS),
+      leaf('Small page', [0x2n, 0x2n], SZ_4K, 1, params, SMALL_PAGE_FIELDS, PAGE_RIGHTS),
+      leaf('Large page', [0x3n, 0x1n], SZ_64K, 16, params, LARGE_PAGE_FIELDS, PAGE_RIGHTS),
       fault,
     ],
   }
@@ -243,6 +246,8 @@ export const armV7s: IoPageTableFmt<ArmV7sConfig, ArmV7sRegs, ArmV7sParams, ArmV
   encodeTable: (config) => (config.quirks.includes('ARM_NS') ? 0x8n : 0n),
   prot: leafProt,
   context: ({ quirks }) => ownContext(!quirks.includes('NO_PERMS')),
+  regime: v7sRegime,
+  fault: v7sFault,
   regs: ({ coherentWalk, quirks }, [root = 0n]) => packRegs(root, coherentWalk, quirks.includes('ARM_MTK_EXT')),
   rootsFromRegs,
   hardware: ({ ias, oas, quirks }, { ttbr, tcr, prrr, nmrr }) => {

@@ -39,15 +39,22 @@ type Root = FoundRoot<ArmV7sParams, ArmV7sContext>
 const PRRR = 0x800b_8204
 const NMRR = 0x4000_4000
 const CLIENTS = 0x5555_5555
+/** What is assumed of registers that are not given. */
+const SCTLR = 'SCTLR TRE 1, AFE 1, HA 0, WXN 0'
+const DACR = 'DACR 0x55555555'
 const TRE = 1n << 28n
 const AFE = 1n << 29n
+const HA = 1n << 17n
+const WXN = 1n << 19n
+const UWXN = 1n << 20n
 const EAE = 1n << 31n
 const PD0 = 1n << 4n
 const PD1 = 1n << 5n
 
 /** The context of tables as io-pgtable makes them. */
 export function ownContext(permissions: boolean): ArmV7sContext {
-  return { tre: true, afe: true, prrr: PRRR, nmrr: NMRR, dacr: CLIENTS, permissions }
+  const remap = { tre: true, afe: true, prrr: PRRR, nmrr: NMRR, dacr: CLIENTS }
+  return { ...remap, ha: false, wxn: false, uwxn: false, permissions, assumed: [SCTLR, DACR] }
 }
 
 /** The attributes in TTBR: IRGN and RGN Write-Back Write-Allocate, S and NOS; S alone where the walker does not snoop. MediaTek: PA[34:32]. */
@@ -76,11 +83,17 @@ export function rootsFromRegs(registers: ArmV7sHardware): readonly Root[] {
   return roots
 }
 
-function contextOf({ sctlr = TRE | AFE, prrr, nmrr, dacr, mtk }: ArmV7sHardware): ArmV7sContext {
+function contextOf({ sctlr: given, prrr, nmrr, dacr, mtk }: ArmV7sHardware): ArmV7sContext {
+  const sctlr = given ?? TRE | AFE
   const number = (value: bigint | undefined, otherwise: number): number =>
     value === undefined ? otherwise : Number(BigInt.asUintN(32, value))
   const remap = { prrr: number(prrr, PRRR), nmrr: number(nmrr, NMRR), dacr: number(dacr, CLIENTS) }
-  return { tre: (sctlr & TRE) !== 0n, afe: (sctlr & AFE) !== 0n, ...remap, permissions: mtk === undefined }
+  const flag = (bit: bigint): boolean => (sctlr & bit) !== 0n
+  const assumed = Object.entries({ [SCTLR]: given, PRRR: prrr, NMRR: nmrr, [DACR]: dacr })
+  return {
+    ...{ tre: flag(TRE), afe: flag(AFE), ha: flag(HA), wxn: flag(WXN), uwxn: flag(UWXN), ...remap, permissions: mtk === undefined },
+    assumed: assumed.flatMap(([name, value]) => (value === undefined ? [name] : [])),
+  }
 }
 
 /**

@@ -7,7 +7,15 @@ import { type LeavesFile, readJson } from './files.ts'
 const geometry = armV7s.geometry({ ias: 32, oas: 40, mtk: false, mtkTables: false })
 const [level1, level2] = geometry.nodes as [LevelNode, LevelNode]
 const LEAVES = [...level1.kinds, ...level2.kinds].filter((kind): kind is LeafKind => kind.type === 'leaf')
-const PLAIN: ArmV7sContext = { tre: false, afe: false, prrr: 0, nmrr: 0, dacr: 0x5555_5555, permissions: true }
+const PLAIN: ArmV7sContext = {
+  tre: false,
+  afe: false,
+  prrr: 0,
+  nmrr: 0,
+  dacr: 0x5555_5555,
+  permissions: true,
+  ...{ ha: false, wxn: false, uwxn: false, assumed: [] },
+}
 
 function rawOf(kind: LeafKind, values: Record<string, number>): bigint {
   return kind.fields.reduce((raw, f) => raw | deposit(BigInt(values[f.name] ?? 0), f.pieces), kind.set)

@@ -196,13 +196,20 @@ describe('registers', () => {
   })
   test('rootsFromRegs leads back to the root', () => {
     const { ttbr } = armV7s.regs(agreed, [0x8000_4000n], 'level1')
+    const { assumed, ...context } = armV7s.context(agreed)
     const [found] = armV7s.rootsFromRegs({ ttbr0: ttbr })
-    expect(found).toMatchObject({ name: 'ttbr0', roots: [0x8000_4000n], first: 0n, last: 0xffff_ffffn, context: armV7s.context(agreed) })
+    expect(found).toMatchObject({ name: 'ttbr0', roots: [0x8000_4000n], first: 0n, last: 0xffff_ffffn, context })
+    expect(found?.context.assumed).toEqual([assumed[0], 'PRRR', 'NMRR', assumed[1]])
     const [there] = armV7s.rootsFromRegs({
       ttbr0: armV7s.regs(mtk, [0x6_8001_0000n], 'level1').ttbr,
       mtk: { ias: 34, oas: 35, tables: true },
     })
-    expect(there).toMatchObject({ roots: [0x6_8001_0000n], last: 0x3_ffff_ffffn, params: armV7s.params(mtk), context: armV7s.context(mtk) })
+    expect(there).toMatchObject({
+      roots: [0x6_8001_0000n],
+      last: 0x3_ffff_ffffn,
+      params: armV7s.params(mtk),
+      context: { permissions: false },
+    })
   })
   test('both TTBRs of a CPU with N = 0', () => {
     const found = armV7s.rootsFromRegs({
@@ -214,7 +221,8 @@ describe('registers', () => {
       nmrr: 0x40e0_40e0n,
       dacr: 0x55n,
     })
-    const context = { tre: true, afe: false, prrr: 0xff0a_81a8, nmrr: 0x40e0_40e0, dacr: 0x55, permissions: true }
+    const remap = { tre: true, afe: false, prrr: 0xff0a_81a8, nmrr: 0x40e0_40e0, dacr: 0x55 }
+    const context = { ...remap, permissions: true, ha: false, wxn: false, uwxn: false, assumed: [] }
     expect(found).toEqual([
       { name: 'ttbr0', params: CPU, roots: [0x41ca_0000n], first: 0n, last: 0xffff_ffffn, context },
       { name: 'ttbr1', params: CPU, roots: [0x4020_4000n], first: 0n, last: 0xffff_ffffn, context },

@@ -4,8 +4,10 @@
  * attributes, B4.1.153 TTBCR. AArch32 of ARMv8: DDI 0487, G5. Levels are the manual's: 1 to 3 (2 and 3 up to 30 bits), pages are at level 3.
  */
 import {
+  AARCH32_HYP,
   AARCH32_STAGE1,
   type ArmLpaeTcr,
+  armFault,
   codeOf,
   encodeStage1,
   encodeStage1Table,
@@ -16,14 +18,27 @@ import {
   type MairContext,
   narrow32,
   OUTPUT_SIZES,
+  ownRegime,
   protStage1,
   type Stage1Quirk,
+  type Stage1Regime,
   stage1Policy,
+  stage1RegimeOf,
   TG0,
   TG1,
   walkFields,
 } from '@io-pgtable/arm-lpae'
-import { type Agreed, configError, type FormatConfig, type IoPageTableFmt, pgsizeBitmap, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
+import {
+  type Agreed,
+  configError,
+  type FormatConfig,
+  type IoPageTableFmt,
+  PARTIES,
+  pgsizeBitmap,
+  SZ_1G,
+  SZ_2M,
+  SZ_4K,
+} from '@io-pgtable/core'
 import { packTtbcr, rootsFromTtbcr } from './registers.ts'
 
 export type { ArmLpaeTcr } from '@io-pgtable/arm-lpae'
@@ -60,9 +75,11 @@ export interface Arm32LpaeS1Params {
   readonly oas: number
   /** The table translates the top of an address space: of 32 bits, where a CPU's registers say so, or of 64, as Linux counts ARM_TTBR1. */
   readonly topOf: 32 | 64 | undefined
+  /** Hyp mode: descriptors of one privilege. Default false. */
+  readonly single?: boolean
 }
 
-export type Arm32LpaeS1Context = MairContext
+export interface Arm32LpaeS1Context extends MairContext, Stage1Regime {}
 
 /** Raw registers, as the CPU (or an SMMU context bank) holds them; TTBRs are 64 bits. */
 export interface Arm32LpaeS1Hardware {
@@ -71,6 +88,12 @@ export interface Arm32LpaeS1Hardware {
   readonly ttbcr: bigint
   readonly mair0: bigint
   readonly mair1: bigint
+  /** SCTLR, for WXN and UWXN; HSCTLR. Default: both clear. */
+  readonly sctlr?: bigint
+  /** An SMMU's context descriptor has HA and HD set; a CPU has neither here. Default false. */
+  readonly hd?: boolean
+  /** `hyp`: HTTBR as ttbr0, HTCR as ttbcr, HMAIR0 and HMAIR1, HSCTLR. Default `pl1`. */
+  readonly regime?: 'pl1' | 'hyp'
 }
 
 type Config = Agreed<Arm32LpaeS1Config>
@@ -105,21 +128,24 @@ export const arm32LpaeS1: IoPageTableFmt<Arm32LpaeS1Config, Arm32LpaeS1Regs, Arm
   manual: 'Arm ARM DDI 0406C, B3.6: long-descriptor translation table format',
   configure,
   params: ({ ias, oas, quirks }) => ({ ias, oas, topOf: quirks.includes('ARM_TTBR1') ? 64 : undefined }),
-  geometry: ({ ias, oas, topOf }) => {
+  geometry: ({ ias, oas, topOf, single }) => {
     const shape = { granule: SZ_4K, ias, oas, lpa2: false }
-    const low = lpaeGeometry(shape, firstLevel(shape), AARCH32_STAGE1)
+    const low = lpaeGeometry(shape, firstLevel(shape), single ? AARCH32_HYP : AARCH32_STAGE1)
     return topOf === undefined ? low : { ...low, window: 'top', spaceBits: topOf }
   },
   policy: stage1Policy,
   encodeLeaf: (config, _node, kind, prot) => encodeStage1(config, kind, prot),
   encodeTable: encodeStage1Table,
   prot: protStage1,
-  context: () => ({ mair: MAIR }),
+  context: (config) => ({ mair: MAIR, ...ownRegime(config, true) }),
+  parties: ({ single }) => (single ? ['all'] : PARTIES),
+  regime: stage1RegimeOf,
+  fault: armFault,
   regs,
   rootsFromRegs: rootsFromTtbcr,
   // ARM_TTBR1 is the top of 64 bits here, and of 32 in a CPU's TTBCR.
   hardware: ({ quirks }, { ttbr, ttbcr, mair0, mair1 }) =>
-    ttbcr === undefined || quirks.includes('ARM_TTBR1') ? undefined : { ttbr0: ttbr, ttbcr, mair0, mair1 },
+    ttbcr === undefined || quirks.includes('ARM_TTBR1') ? undefined : { ttbr0: ttbr, ttbcr, mair0, mair1, hd: quirks.includes('ARM_HD') },
   configs: [
     { name: '32 bits, root of 4 entries', config: BASE },
     { name: '31 bits, non-secure', config: { ...BASE, ias: 31, quirks: ['ARM_NS'] } },

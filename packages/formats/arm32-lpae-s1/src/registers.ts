@@ -1,5 +1,5 @@
 /** TTBCR and the tables that it describes (DDI 0406C B4.1.153 TTBCR, format with EAE set; B3.6.4 selection between TTBR0 and TTBR1). */
-import { type ArmLpaeTcr, badRegister, firstLevel, levelShift, packWalk, rootOf } from '@io-pgtable/arm-lpae'
+import { type ArmLpaeTcr, badRegister, firstLevel, levelShift, packWalk, rootOf, sctlrOf } from '@io-pgtable/arm-lpae'
 import type { FoundRoot } from '@io-pgtable/core'
 import type { Arm32LpaeS1Context, Arm32LpaeS1Hardware, Arm32LpaeS1Params } from './index.ts'
 
@@ -25,11 +25,15 @@ export function packTtbcr(tcr: ArmLpaeTcr, ias: number, ttbr1: boolean): bigint 
  * The tables that raw registers point to. Where T0SZ is 0 TTBR0 ends where TTBR1 begins; where T1SZ is, TTBR1 begins where TTBR0 ends; where
  * both are, TTBR0 translates everything. @throws `EINVAL` for a TTBCR of the short descriptors.
  */
-export function rootsFromTtbcr({ ttbr0, ttbr1, ttbcr, mair0, mair1 }: Arm32LpaeS1Hardware): readonly Found[] {
+export function rootsFromTtbcr(registers: Arm32LpaeS1Hardware): readonly Found[] {
+  const { ttbr0, ttbr1, ttbcr, mair0, mair1, sctlr, regime, hd = false } = registers
+  const mair = BigInt.asUintN(32, mair0) | (BigInt.asUintN(32, mair1) << 32n)
+  const of = { mair, aarch32: true, hpd: false, ha: hd, hd, tbi: false, ...sctlrOf(sctlr, 'SCTLR') }
+  if (regime === 'hyp') return hypRoots(registers, { ...of, single: true })
+  const context = { ...of, single: false }
   if ((ttbcr & EAE) === 0n) throw badRegister('TTBCR', ttbcr, 'EAE, bit 31, set expected: clear selects short descriptors')
   const t0sz = ttbcr & 7n
   const t1sz = (ttbcr >> 16n) & 7n
-  const context = { mair: BigInt.asUintN(32, mair0) | (BigInt.asUintN(32, mair1) << 32n) }
   const end0 = t0sz > 0n ? ALL >> t0sz : t1sz > 0n ? ALL - (ALL >> t1sz) : ALL
   const start1 = t1sz > 0n ? ALL - (ALL >> t1sz) : end0
   const roots: Found[] = []
@@ -37,6 +41,15 @@ export function rootsFromTtbcr({ ttbr0, ttbr1, ttbcr, mair0, mair1 }: Arm32LpaeS
   if (ttbr1 !== undefined && (ttbcr & EPD1) === 0n && start1 < ALL)
     roots.push(found('ttbr1', ttbr1, Number(t1sz), t1sz > 0n ? 32 : undefined, start1, ALL, context))
   return roots
+}
+
+/** HTCR has T0SZ and the attributes of TTBCR's first half, and neither EAE nor EPD (DDI 0406C B4.1, HTCR). */
+function hypRoots({ ttbr0, ttbr1, ttbcr }: Arm32LpaeS1Hardware, context: Arm32LpaeS1Context): readonly Found[] {
+  if (ttbr1 !== undefined) throw badRegister('TTBR1', ttbr1, 'none expected in Hyp mode')
+  if (ttbr0 === undefined) return []
+  const t0sz = ttbcr & 7n
+  const root = found('ttbr0', ttbr0, Number(t0sz), undefined, 0n, ALL >> t0sz, context)
+  return [{ ...root, params: { ...root.params, single: true } }]
 }
 
 function found(

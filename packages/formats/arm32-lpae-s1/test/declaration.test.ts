@@ -8,8 +8,10 @@ import { type Arm32LpaeS1Config, arm32LpaeS1 } from '../src/index.ts'
 checkLaws({
   fmt: arm32LpaeS1,
   hardware: ({ ttbr, ttbcr, mair0, mair1 }, { quirks = [] }) =>
-    ttbcr === undefined ? undefined : { [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, ttbcr, mair0, mair1 },
-  kept: (prot) => prot | Prot.READ,
+    ttbcr === undefined
+      ? undefined
+      : { [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, ttbcr, mair0, mair1, hd: quirks.includes('ARM_HD') },
+  kept: (prot) => (prot & Prot.MMIO ? prot & ~Prot.CACHE : prot) | Prot.READ,
 })
 
 const BASE: Arm32LpaeS1Config = { pgsizeBitmap: 0x4020_1000n, ias: 32, oas: 40 }
@@ -80,7 +82,7 @@ test.each([
 ])('execute-never: %s', (_, bits, never) => {
   const geometry = arm32LpaeS1.geometry({ ias: 32, oas: 40, topOf: undefined })
   const entry = decode(geometry, nodeOf(geometry, 'L3'), 0x443n | bits)
-  const grants = entry.type === 'leaf' ? arm32LpaeS1.prot(entry.raw, entry.kind, { mair: 0n }) : 0
+  const grants = entry.type === 'leaf' ? arm32LpaeS1.prot(entry.raw, entry.kind, arm32LpaeS1.context(arm32LpaeS1.configure(BASE))) : 0
   expect((grants & Prot.NOEXEC) !== 0).toBe(never)
 })
 
@@ -129,7 +131,7 @@ describe('rootsFromRegs', () => {
   })
   test('MAIR0 and MAIR1 are one', () => {
     const [root] = arm32LpaeS1.rootsFromRegs({ ...TTBRS, ttbcr: 1n << 31n })
-    expect(root?.context).toEqual({ mair: 0x1_ff44_0400n })
+    expect(root?.context).toEqual({ ...arm32LpaeS1.context(arm32LpaeS1.configure(BASE)), mair: 0x1_ff44_0400n })
   })
   test('short descriptors are refused', () => {
     expect(() => arm32LpaeS1.rootsFromRegs({ ...TTBRS, ttbcr: 0n })).toThrow(expect.objectContaining({ code: 'EINVAL' }))

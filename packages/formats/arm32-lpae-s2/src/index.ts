@@ -6,7 +6,9 @@
 import {
   type ArmLpaeVtcr,
   aarch32Stage2,
+  armFault,
   encodeStage2,
+  fetchNeedsRead,
   type LpaeShape,
   lpaeGeometry,
   narrow32,
@@ -18,7 +20,7 @@ import {
   stage2Start,
   vtcrFields,
 } from '@io-pgtable/arm-lpae'
-import { type Agreed, type FormatConfig, type IoPageTableFmt, pgsizeBitmap, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
+import { type Agreed, type FormatConfig, type IoPageTableFmt, PARTIES, pgsizeBitmap, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
 import { packVtcr32, rootsFromVtcr32 } from './registers.ts'
 
 export type { ArmLpaeVtcr } from '@io-pgtable/arm-lpae'
@@ -98,6 +100,9 @@ export const arm32LpaeS2: IoPageTableFmt<Arm32LpaeS2Config, Arm32LpaeS2Regs, Arm
   encodeTable: ({ coherentWalk }) => (coherentWalk ? 0n : SW_SYNC),
   prot: protStage2,
   context: ({ quirks }) => ({ fwb: quirks.includes('ARM_S2FWB'), xnx: false }),
+  parties: ({ xnx }) => (xnx ? PARTIES : ['all']),
+  regime: () => fetchNeedsRead,
+  fault: armFault,
   regs,
   rootsFromRegs: rootsFromVtcr32,
   hardware: ({ quirks }, { vttbr, vtcrValue }) =>

@@ -8,7 +8,7 @@ checkLaws({
   fmt: arm32LpaeS2,
   hardware: ({ vttbr, vtcrValue }, { quirks = [] }) =>
     vtcrValue === undefined ? undefined : { vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') },
-  kept: (prot) => prot & ~Prot.PRIV,
+  kept: (prot) => (prot & Prot.MMIO ? prot & ~Prot.CACHE : prot) & ~Prot.PRIV,
 })
 
 const BASE: Arm32LpaeS2Config = { pgsizeBitmap: 0x4020_1000n, ias: 40, oas: 40 }

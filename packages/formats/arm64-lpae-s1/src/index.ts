@@ -5,8 +5,10 @@
  * Levels are the manual's: 0 to 3, with FEAT_LPA2 from -1 on; pages are at level 3.
  */
 import {
+  AARCH64_SINGLE,
   AARCH64_STAGE1,
   type ArmLpaeTcr,
+  armFault,
   codeOf,
   encodeStage1,
   encodeStage1Table,
@@ -19,9 +21,12 @@ import {
   type MairContext,
   narrow64,
   OUTPUT_SIZES,
+  ownRegime,
   protStage1,
   type Stage1Quirk,
+  type Stage1Regime,
   stage1Policy,
+  stage1RegimeOf,
   TG0,
   TG1,
   ttbrOf,
@@ -32,6 +37,7 @@ import {
   configError,
   type Geometry,
   type IoPageTableFmt,
+  PARTIES,
   pgsizeBitmap,
   SZ_1G,
   SZ_2M,
@@ -61,7 +67,7 @@ export interface ArmLpaeS1Regs {
   readonly ttbr: bigint
   /** The fields of TCR for this half. */
   readonly tcr: ArmLpaeTcr
-  /** TCR_EL1 for this half alone: the other half's walks are disabled (EPD). */
+  /** TCR_EL1 for this half alone: the other half's walks are disabled (EPD). With ARM_HD, HA and HD are set. */
   readonly tcrValue: bigint
   /** MAIR_EL1: attribute 0 normal non-cacheable, 1 normal write-back, 2 device, 3 inner non-cacheable outer write-back. */
   readonly mair: bigint
@@ -71,9 +77,14 @@ export interface ArmLpaeS1Regs {
 export interface ArmLpaeS1Params extends LpaeShape {
   /** TTBR1 translates the top of the address space. */
   readonly ttbr1: boolean
+  /** EL2 without E2H, and EL3: descriptors of one privilege. Default false. */
+  readonly single?: boolean
 }
 
-export interface ArmLpaeS1Context extends MairContext {
+/** Translation regimes: EL1&0, EL2, EL2&0 (HCR_EL2.E2H), EL3. */
+export type ArmRegime = 'el1' | 'el2' | 'el2e2h' | 'el3'
+
+export interface ArmLpaeS1Context extends MairContext, Stage1Regime {
   /** With FEAT_LPA2, where no descriptor has a shareability: SH0 or SH1 of TCR. */
   readonly sh?: number
 }
@@ -84,6 +95,10 @@ export interface ArmLpaeS1Hardware {
   readonly ttbr1?: bigint
   readonly tcr: bigint
   readonly mair: bigint
+  /** SCTLR of the regime, for WXN. Default: WXN clear. */
+  readonly sctlr?: bigint
+  /** Whose registers these are: TCR_EL2 (without E2H) and TCR_EL3 have a layout of their own, and no TTBR1. Default `el1`. */
+  readonly regime?: ArmRegime
 }
 
 type Config = Agreed<ArmLpaeS1Config>
@@ -101,7 +116,8 @@ function params(config: Config): ArmLpaeS1Params {
 }
 
 function geometry(shape: ArmLpaeS1Params): Geometry {
-  return { ...lpaeGeometry(shape, firstLevel(shape), AARCH64_STAGE1), window: shape.ttbr1 ? 'top' : 'low' }
+  const descriptors = shape.single ? AARCH64_SINGLE : AARCH64_STAGE1
+  return { ...lpaeGeometry(shape, firstLevel(shape), descriptors), window: shape.ttbr1 ? 'top' : 'low' }
 }
 
 function tcrOf({ ias, oas, coherentWalk, quirks, lpa2, pgsizeBitmap }: Config): ArmLpaeTcr {
@@ -118,7 +134,8 @@ function tcrOf({ ias, oas, coherentWalk, quirks, lpa2, pgsizeBitmap }: Config): 
 
 function regs(config: Config, [root = 0n]: readonly bigint[]): ArmLpaeS1Regs {
   const tcr = tcrOf(config)
-  return { ttbr: ttbrOf(root), tcr, tcrValue: packTcr(tcr, config.quirks.includes('ARM_TTBR1')), mair: MAIR }
+  const tcrValue = packTcr(tcr, config.quirks.includes('ARM_TTBR1'), config.quirks.includes('ARM_HD'))
+  return { ttbr: ttbrOf(root), tcr, tcrValue, mair: MAIR }
 }
 
 const sizes4K = pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G)
@@ -136,7 +153,11 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
   encodeLeaf: (config, _node, kind, prot) => encodeStage1(config, kind, prot),
   encodeTable: encodeStage1Table,
   prot: protStage1,
-  context: (config) => ({ mair: MAIR, ...(config.lpa2 && { sh: tcrOf(config).sh }) }),
+  context: (config) => ({ mair: MAIR, ...ownRegime(config, false), ...(config.lpa2 && { sh: tcrOf(config).sh }) }),
+  parties: ({ single }) => (single ? ['all'] : PARTIES),
+  regime: stage1RegimeOf,
+  tagBits: ({ tbi }) => (tbi ? 8 : 0),
+  fault: armFault,
   regs,
   rootsFromRegs: rootsFromTcr,
   hardware: ({ quirks }, { ttbr, tcrValue, mair }) => ({ [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, tcr: tcrValue, mair }),

@@ -8,10 +8,11 @@ checkLaws({
   fmt: arm64LpaeS1,
   hardware: ({ ttbr, tcrValue, mair }, { quirks = [] }) =>
     quirks.includes('ARM_TTBR1') ? { ttbr1: ttbr, ttbr0: 0n, tcr: tcrValue, mair } : { ttbr0: ttbr, ttbr1: 0n, tcr: tcrValue, mair },
-  // no write-only leaves; device memory keeps CACHE in its shareability, where it has one
-  kept: (prot, sh) => (prot & Prot.MMIO && !sh ? prot & ~Prot.CACHE : prot) | Prot.READ,
+  // no write-only leaves; device memory is not cached
+  kept: (prot) => (prot & Prot.MMIO ? prot & ~Prot.CACHE : prot) | Prot.READ,
 })
 
+const CONTEXT = arm64LpaeS1.context(arm64LpaeS1.configure({ pgsizeBitmap: 0x1000n, ias: 48, oas: 48 }))
 const SHAPE: ArmLpaeS1Params = { granule: 0x1000, ias: 48, oas: 48, lpa2: false, ttbr1: false }
 
 function at(level: number, shape: Partial<ArmLpaeS1Params> = {}): { decoded: (raw: bigint) => ReturnType<typeof decode>; node: LevelNode } {
@@ -100,7 +101,7 @@ test('what is reserved, or at the wrong level, is told', () => {
 test('prot reads MAIR, and the dirty state', () => {
   const { kind } = at(3).decoded(3n)
   if (kind.type !== 'leaf') throw new Error('a page is a leaf')
-  const prot = (raw: bigint, mair: bigint): Prot => arm64LpaeS1.prot(raw | 0x43n, kind, { mair })
+  const prot = (raw: bigint, mair: bigint): Prot => arm64LpaeS1.prot(raw | 0x43n, kind, { ...CONTEXT, mair })
   expect(prot(0n, 0x44n)).toBe(Prot.READ | Prot.WRITE)
   expect(prot(0n, 0x40n)).toBe(Prot.READ | Prot.WRITE)
   expect(prot(0n, 0xffn)).toBe(Prot.READ | Prot.WRITE | Prot.CACHE)
@@ -132,7 +133,7 @@ test('both halves of a CPU', () => {
     tcr: 0x4_0000_0000n | (1n << 30n) | (17n << 16n) | 16n,
     mair: 0xffn,
   })
-  const context = { mair: 0xffn }
+  const context = { ...CONTEXT, mair: 0xffn }
   expect(found).toEqual([
     {
       name: 'ttbr0',

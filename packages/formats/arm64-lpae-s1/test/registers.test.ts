@@ -56,7 +56,7 @@ test.each(CASES)('granule $granule, ias $ias, oas $oas: fields, the packed value
             roots: [root],
             first: ttbr1 ? 2n ** 64n - 2n ** BigInt(config.ias) : 0n,
             last: ttbr1 ? 2n ** 64n - 1n : 2n ** BigInt(config.ias) - 1n,
-            context: { mair },
+            context: { ...arm64LpaeS1.context(config), mair },
           },
         ])
       }

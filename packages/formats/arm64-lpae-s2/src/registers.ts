@@ -21,7 +21,8 @@ export function rootsFromVtcr(registers: ArmLpaeS2Hardware): readonly FoundRoot<
   const params = paramsOf(vtcr, fwb)
   const { granule, ias, oas, startLevel, lpa2 } = params
   const root = rootOf(vttbr, ias - levelShift(granule, startLevel), lpa2 || oas > 48)
-  const context = { fwb, xnx, ...(lpa2 && { sh: Number((vtcr >> 12n) & 3n) }) }
+  const flag = (bit: bigint): boolean => ((vtcr >> bit) & 1n) === 1n
+  const context = { fwb, xnx, ha: flag(21n), hd: flag(22n), ...(lpa2 && { sh: Number((vtcr >> 12n) & 3n) }) }
   return [{ name: 'vttbr', params, roots: [root], first: 0n, last: (1n << BigInt(ias)) - 1n, context }]
 }
 

@@ -8,8 +8,8 @@ import { type ArmLpaeS2Config, type ArmLpaeS2Context, type ArmLpaeS2Params, arm6
 checkLaws({
   fmt: arm64LpaeS2,
   hardware: ({ vttbr, vtcrValue }, { quirks = [] }) => ({ vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') }),
-  // no privilege; device memory keeps CACHE in its shareability, where it has one
-  kept: (prot, sh) => (prot & Prot.MMIO && !sh ? prot & ~Prot.CACHE : prot) & ~Prot.PRIV,
+  // no privilege; device memory is not cached
+  kept: (prot) => (prot & Prot.MMIO ? prot & ~Prot.CACHE : prot) & ~Prot.PRIV,
 })
 
 const BASE: ArmLpaeS2Config = { pgsizeBitmap: 0x4020_1000n, ias: 48, oas: 48 }

@@ -24,7 +24,11 @@ import {
   IoPgtableError,
   type Kind,
   type LeafKind,
+  type Meaning,
+  meaning,
   Prot,
+  Right,
+  type Rights,
   SZ_4K,
   when,
 } from '@io-pgtable/core'
@@ -64,6 +68,12 @@ const RW = Prot.READ | Prot.WRITE
 /** Domain 0 is not controlled, and 1 to 15 let everything through after reset (IOMMU_DM_AUT_CTRL_REG). Our tables use 0, 1 and 2. */
 const DOMAINS: readonly Prot[] = [RW, Prot.READ, Prot.WRITE, ...Array<Prot>(13).fill(RW)]
 
+/** One party: the master whose domain registers these are. */
+const GRANTS: Meaning<Rights, Sun50iIommuContext> = meaning(['ACI'], ({ ACI = 0 }, { domains }) => {
+  const domain = domains[ACI] ?? RW
+  return (domain & Prot.READ ? Right.READ : 0) | (domain & Prot.WRITE ? Right.WRITE : 0)
+})
+
 const LEVEL1: readonly Kind[] = [
   { type: 'empty', name: 'fault', match: when(3n, 0n), fields: [] },
   {
@@ -101,6 +111,7 @@ const LEVEL2: readonly Kind[] = [
       field('ACI', 7, 4, 'permission control index: the domain', { section: 'Level2 Page Table; IOMMU_DM_AUT_CTRL_REG' }),
       RESERVED2,
     ],
+    grants: GRANTS,
   },
 ]
 
@@ -165,6 +176,7 @@ export const sun50iIommu: IoPageTableFmt<Sun50iIommuConfig, Sun50iIommuRegs, Sun
   encodeTable: () => 0n,
   prot,
   context: () => ({ domains: DOMAINS }),
+  parties: () => ['all'],
   regs: (_config, [root = 0n]) => ({ ttb: root, domains: DOMAINS }),
   rootsFromRegs,
   hardware: (_config, { ttb, domains }) => ({ ttb, domains }),

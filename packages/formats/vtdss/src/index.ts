@@ -5,8 +5,10 @@
  * There is no present bit: an entry without R and W is not present.
  */
 import {
+  type AccessFault,
   type Agreed,
   ALWAYS,
+  type ArchFault,
   checkConfig,
   configError,
   type FormatConfig,
@@ -18,9 +20,14 @@ import {
   type Kind,
   type LeafKind,
   type LevelNode,
+  type Meaning,
+  type MemoryType,
+  meaning,
   type Policy,
   Prot,
   pgsizeBitmap,
+  Right,
+  type Rights,
   SZ_1G,
   SZ_2M,
   SZ_4K,
@@ -55,6 +62,14 @@ const DIRTY = 1n << 9n
 const SNP = 1n << 11n
 /** Ignored by hardware: marks a table that was synced for a walker that does not snoop. */
 const SW_SYNC = 1n << 10n
+
+/** One party, a device; whether execution is checked at all is the PASID entry's (ERE), and no bit of these entries grants it alone. */
+const GRANTS: Meaning<Rights> = meaning(['R', 'W'], ({ R: read, W: write }) => (read ? Right.READ : 0) | (write ? Right.WRITE : 0))
+const LIMITS: Meaning<Rights> = meaning(GRANTS.fields, (values, context) => GRANTS.of(values, context) | Right.EXECUTE)
+/** Without SNP the request's own attributes hold. */
+const MEMORY: Meaning<MemoryType> = meaning(['SNP'], ({ SNP: snoop }) =>
+  snoop ? { name: 'snooped', caching: 'cached' } : { name: 'as the request says', caching: 'unknown' },
+)
 
 const NAMES = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E']
 const SECTION = '9.8'
@@ -96,7 +111,14 @@ function nodeAt(level: number): LevelNode {
 
 function kindsAt(level: number, shift: number): readonly Kind[] {
   const empty: Kind = { type: 'empty', name: 'not present', match: when(R | W, 0n), fields: [] }
-  const leaf = { type: 'leaf', address: [[51, shift, shift]], sizes: [{ pgsize: 2 ** shift, slots: 1 }], fields: LEAF_FIELDS } as const
+  const leaf = {
+    type: 'leaf',
+    address: [[51, shift, shift]],
+    sizes: [{ pgsize: 2 ** shift, slots: 1 }],
+    fields: LEAF_FIELDS,
+    grants: GRANTS,
+    memory: MEMORY,
+  } as const
   if (level === 1) return [empty, { ...leaf, name: 'page', match: ALWAYS, set: 0n }]
   const table: Kind = {
     type: 'table',
@@ -106,9 +128,10 @@ function kindsAt(level: number, shift: number): readonly Kind[] {
     address: [[51, 12, 12]],
     child: `L${level - 1}`,
     fields: TABLE_FIELDS,
+    limits: LIMITS,
   }
   if (level <= 3) return [empty, table, { ...leaf, name: 'superpage', match: ALWAYS, set: PS }]
-  return [empty, table, { type: 'invalid', name: 'reserved page size', match: ALWAYS, fields: [] }]
+  return [empty, table, { type: 'invalid', name: 'reserved page size', match: ALWAYS, fields: [], fault: 'reserved' }]
 }
 
 function paramsOf({ ias, oas }: { readonly ias: number; readonly oas: number }): VtdSsParams {
@@ -128,7 +151,7 @@ function configure(request: VtdSsConfig): Agreed<VtdSsConfig> {
 
 function geometry({ levels, ias, oas }: VtdSsParams): Geometry {
   const nodes = Array.from({ length: levels }, (_, i) => nodeAt(levels - i))
-  return { nodes, top: `L${levels}`, ias, oas, window: 'low', tablesBelow: 1n << BigInt(oas) }
+  return { nodes, top: `L${levels}`, ias, oas, window: 'low', beyond: 'reserved', tablesBelow: 1n << BigInt(oas) }
 }
 
 const POLICY: Policy = {
@@ -159,6 +182,15 @@ function rootsFromRegs({ ssptptr, aw }: VtdSsRegs): readonly FoundRoot<VtdSsPara
   ]
 }
 
+/** Fault reasons of legacy mode (7.1.3): what is not present lacks the permission, too. */
+function fault({ type, access }: AccessFault): ArchFault {
+  if (type === 'reserved' || type === 'address-size')
+    return { name: 'a reserved field of a paging entry is not zero', codes: { reason: 0xc } }
+  if (type === 'walk-abort' || type === 'unknown-memory') return { name: 'a paging entry could not be read', codes: { reason: 0x7 } }
+  const isWrite = access === 'write'
+  return { name: isWrite ? 'a write without permission' : 'a read without permission', codes: { reason: isWrite ? 0x5 : 0x6 } }
+}
+
 const sizes = pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G)
 
 /** Intel VT-d second stage. */
@@ -174,6 +206,8 @@ export const vtdSs: IoPageTableFmt<VtdSsConfig, VtdSsRegs, VtdSsParams, undefine
   encodeTable: (config) => (config.coherentWalk ? 0n : SW_SYNC),
   prot,
   context: () => undefined,
+  parties: () => ['all'],
+  fault,
   regs: (config, [root = 0n]) => ({ ssptptr: root, aw: paramsOf(config).levels - 2 }),
   rootsFromRegs,
   hardware: (_config, regs) => regs,
