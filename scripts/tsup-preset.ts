@@ -19,8 +19,8 @@ function entries(): string[] {
   return [...exported, ...commands].filter((file) => file !== undefined)
 }
 
-/** A tsup configuration for the package in the current folder. */
-export function preset(): Options {
+/** A tsup configuration for the package in the current folder, with what is particular to it. */
+export function preset(more: Options = {}): Options {
   return defineConfig({
     entry: entries(),
     format: 'esm',
@@ -35,6 +35,7 @@ export function preset(): Options {
     sourcemap: true,
     clean: DECLARATIONS,
     silent: true,
+    ...more,
     plugins: [{ name: 'keep-const', renderChunk: async (code) => ({ code: await keepConst(code) }) }],
   }) as Options
 }

@@ -1,15 +1,14 @@
 /** Dirty tracking: which leaves a device wrote to, by the bits that the format's policy names. */
 
-import type { HotNode } from '../compile/hot-node.ts'
+import { LaneMatch } from '../compile/lane-node.ts'
 import { hex, IoPgtableError } from '../errors.ts'
-import { matches } from '../format/bits.ts'
-import { highOf, lowOf } from '../hot/lanes.ts'
-import { type DecodedLeaf, decode } from '../read/decode.ts'
+import { join } from '../hot/lanes.ts'
 import { explainRange } from '../request/arguments.ts'
 import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import { slotIndex, type Tree } from '../tree/tree.ts'
+import { eachRun, type LeafRun } from '../tree/leaf-range.ts'
+import type { Tree } from '../tree/tree.ts'
 import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** Flags of `readAndClearDirty`, with Linux's values. */
@@ -47,60 +46,48 @@ export function readAndClearDirty(
 function readDirty(t: Tree, iova: bigint, size: number, visit: VisitDirty, flags: ReadDirtyFlags, gather: IotlbGather | undefined): void {
   const dirty = t.compiled.policy.dirty
   if (dirty === undefined) throw new IoPgtableError('EINVAL', 'readAndClearDirty', 'the configuration has no dirty tracking')
-  const end = iova + BigInt(size)
-  for (let at = iova; at < end; ) {
-    const leaf = leafAt(t, at)
-    if (leaf === undefined) throw new IoPgtableError('EINVAL', 'readAndClearDirty', `nothing is mapped at ${hex(at)}`, { value: at })
-    const { entry, node, first, slots } = leaf
-    const start = at - (at % BigInt(entry.size.pgsize))
-    if (anyDirty(t, node, first, slots, dirty.dirty)) {
-      t.call(() => visit(start, entry.size.pgsize))
-      if ((flags & ReadDirty.NO_CLEAR) === 0) {
-        // A TLB may hold the leaf as writable: without its invalidation the next write would not be seen.
-        const cleaned = (): void => clean(t, node, first, slots, dirty)
-        if (gather === undefined) cleaned()
-        else
-          withGather(t, gather, { first: start, last: start + BigInt(entry.size.pgsize) - 1n }, () => {
-            cleaned()
-            reportLeaves(t, node, start, slots, gather)
-          })
-      }
-    }
-    at = start + BigInt(entry.size.pgsize)
+  const match = new LaneMatch(dirty.dirty)
+  let next = iova
+  const last = iova + BigInt(size) - 1n
+  const each = (run: LeafRun): boolean => {
+    const start = join(run.hi, run.lo)
+    if (start > next) return false
+    next = start + BigInt(run.count * run.size)
+    visitDirty(t, run, match, (index) => {
+      const at = start + BigInt(index) * BigInt(run.size)
+      t.call(() => visit(at, run.size))
+      if ((flags & ReadDirty.NO_CLEAR) !== 0) return
+      // A TLB may hold the leaf as writable: without its invalidation the next write would not be seen.
+      const cleaned = (): void => clean(t, run, index, dirty)
+      if (gather === undefined) cleaned()
+      else
+        withGather(t, gather, { first: at, last: at + BigInt(run.size) - 1n }, () => {
+          cleaned()
+          reportLeaves(t, run.node, at, run.slots, gather)
+        })
+    })
+    return true
   }
+  eachRun(t, { first: iova, last }, each)
+  if (next <= last) throw new IoPgtableError('EINVAL', 'readAndClearDirty', `nothing is mapped at ${hex(next)}`, { value: next })
 }
 
-/** The leaf that translates an address: its entries, all of those that one mapping takes. */
-function leafAt(t: Tree, iova: bigint): { entry: DecodedLeaf; node: HotNode; first: number; slots: number } | undefined {
-  const lo = lowOf(iova)
-  const hi = highOf(iova)
-  if (t.beyondRoot(hi, lo)) return undefined
-  let node = t.root
-  let table = t.rootWord
-  for (;;) {
-    const index = slotIndex(node, hi, lo)
-    const at = table + (index << node.entryLg)
-    if (!t.isTable(node, at) || node.child === undefined) {
-      const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
-      if (entry.type !== 'leaf') return undefined
-      const first = table + ((index & ~(entry.size.slots - 1)) << node.entryLg)
-      return { entry, node, first, slots: entry.size.slots }
-    }
-    table = t.tableOf(node, at)
-    node = node.child
+/** Calls `take` with the index of each leaf of a run that is dirty: one of whose entries is. */
+function visitDirty(t: Tree, { node, at, slots, count }: LeafRun, match: LaneMatch, take: (index: number) => void): void {
+  for (let i = 0; i < count * slots; i++) {
+    const word = at + (i << node.entryLg)
+    if (!match.holds(t.words[word]!, node.entryLg === 1 ? t.words[word + 1]! : 0)) continue
+    const index = Math.floor(i / slots)
+    take(index)
+    i = (index + 1) * slots - 1
   }
-}
-
-function anyDirty(t: Tree, node: HotNode, first: number, slots: number, match: Parameters<typeof matches>[1]): boolean {
-  for (let slot = 0; slot < slots; slot++) if (matches(t.rawAt(node, first + (slot << node.entryLg)), match)) return true
-  return false
 }
 
 /** The hardware may write to the entry at the same time: only an exchange loses nothing. */
-function clean(t: Tree, node: HotNode, first: number, slots: number, dirty: { clear: bigint; set: bigint }): void {
-  for (let slot = 0; slot < slots; slot++) {
-    const at = first + (slot << node.entryLg)
-    for (let raw = t.rawAt(node, at); !t.exchange(node, at, raw, (raw & ~dirty.clear) | dirty.set); raw = t.rawAt(node, at));
-    t.synced(at, 1 << node.entryLg)
+function clean(t: Tree, { node, at, slots }: LeafRun, index: number, dirty: { clear: bigint; set: bigint }): void {
+  for (let slot = index * slots; slot < (index + 1) * slots; slot++) {
+    const word = at + (slot << node.entryLg)
+    for (let raw = t.rawAt(node, word); !t.exchange(node, word, raw, (raw & ~dirty.clear) | dirty.set); raw = t.rawAt(node, word));
+    t.synced(word, 1 << node.entryLg)
   }
 }

@@ -1,18 +1,19 @@
 /** Changing what mapped leaves grant, in place: their addresses and sizes stay, and so does whether the device wrote to them. */
 
-import type { Compiled } from '../compile/compile.ts'
+import type { HotNode } from '../compile/hot-node.ts'
+import type { LaneLeaf } from '../compile/lane-node.ts'
+import { laneHi, laneLo } from '../compile/lane-pieces.ts'
+import { ProtChange } from '../compile/prot-change.ts'
 import { hex, IoPgtableError } from '../errors.ts'
-import { bitsOf, extract, matches } from '../format/bits.ts'
-import type { LeafKind, LevelNode } from '../format/format.ts'
-import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
-import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
+import type { Prot } from '../format/prot.ts'
+import { join } from '../hot/lanes.ts'
 import type { AddressRange } from '../read/walk.ts'
 import { explainProt, explainRange, isProt } from '../request/arguments.ts'
 import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
-import { eachLeaf, type LeafPlace, leafAt, rangeOf } from '../tree/leaf-range.ts'
-import type { Tree } from '../tree/tree.ts'
+import { eachRun, type LeafPlace, type LeafRun, leafAt, placeOf, rangeOf } from '../tree/leaf-range.ts'
+import { slotIndex, type Tree } from '../tree/tree.ts'
 import { cutLeaf, takeRaw, writeRaw } from './cut.ts'
 import { reportLeaves, withGather } from './report-leaves.ts'
 
@@ -63,14 +64,6 @@ function inside(leaf: LeafPlace, first: bigint, last: bigint): IoPgtableError {
   return new IoPgtableError('EINVAL', 'protect', text, { value: leaf.iova })
 }
 
-/** The attribute bits of a kind: those that some prot changes, with the fields that they are in, and what they are for the prot asked for. */
-interface Attributes {
-  readonly mask: bigint
-  readonly bits: bigint
-  /** What a fresh leaf with them grants. */
-  readonly prot: Prot
-}
-
 /** How far a protect can go, and where it would have to cut. */
 interface ProtectPlan {
   /** The first address beyond the prefix that is mapped. */
@@ -81,190 +74,179 @@ interface ProtectPlan {
 
 /** Looks at the leaves from `first` to `last` up to the first hole. @throws `EINVAL` for one that cannot have this prot */
 function planProtect(t: Tree, first: bigint, last: bigint, prot: Prot): ProtectPlan {
-  const change = new Change(t.compiled, prot)
+  const change = new ProtChange(t.compiled, prot)
   const straddling: LeafPlace[] = []
   let end = first
-  eachLeaf(t, { first, last }, (leaf) => {
-    if (leaf.iova > end) return false
-    change.check(leaf)
-    end = leaf.iova + BigInt(leaf.size)
-    if (leaf.iova < first || end > last + 1n) straddling.push(leaf)
+  eachRun(t, { first, last }, (run) => {
+    const begin = join(run.hi, run.lo)
+    if (begin > end) return false
+    checkRun(t, change, run, prot)
+    end = begin + BigInt(run.count * run.size)
+    if (begin < first) straddling.push(placeOf(t, run, 0))
+    if (end > last + 1n && (begin >= first || run.count > 1)) straddling.push(placeOf(t, run, run.count - 1))
     return undefined
   })
   return { end: end > last + 1n ? last + 1n : end, straddling }
 }
 
+/** @throws `EINVAL` when a leaf of the run cannot have the prot */
+function checkRun(t: Tree, change: ProtChange, run: LeafRun, prot: Prot): void {
+  const { node, at, slots, leaf } = run
+  for (let i = 0; i < run.count; i++) {
+    const word = at + ((i * slots) << node.entryLg)
+    if (change.of(leaf, t.words[word]!, highAt(t, node, word)).isPossible) continue
+    const text = `prot ${hex(prot)}: the leaf of ${hex(leaf.size.pgsize)} bytes at ${hex(placeOf(t, run, i).iova)} cannot have it`
+    throw new IoPgtableError('EINVAL', 'protect', text, { value: prot })
+  }
+}
+
+/** The high lane of an entry; 0 where it has none. */
+function highAt(t: Tree, node: HotNode, at: number): number {
+  return node.entryLg === 1 ? t.words[at + 1]! : 0
+}
+
 /** Changes the leaves from `first` to `last`, all of which `planProtect` found. */
 function protectLeaves(t: Tree, first: bigint, last: bigint, prot: Prot, gather: IotlbGather | undefined): void {
-  const change = new Change(t.compiled, prot)
+  const change = new ProtChange(t.compiled, prot)
   withGather(t, gather, { first, last }, (own) => {
-    let run: LeafPlace[] = []
+    let runs: LeafRun[] = []
     const finish = (): void => {
-      const done = run
-      run = []
-      changeRun(t, change, done, own)
+      const done = runs
+      runs = []
+      changeRuns(t, change, done, own)
     }
-    eachLeaf(t, { first, last }, (leaf) => {
-      const before = run.at(-1)
-      if (before !== undefined && (before.node !== leaf.node || beginsTable(leaf))) finish()
-      run.push(leaf)
+    eachRun(t, { first, last }, (run) => {
+      const before = runs.at(-1)
+      if (before !== undefined && (before.node !== run.node || beginsTable(run))) finish()
+      runs.push(run)
     })
     finish()
   })
 }
 
-function beginsTable({ node, iova }: LeafPlace): boolean {
-  return iova % (1n << BigInt(node.shift + node.node.bits)) === 0n
+function beginsTable({ node, hi, lo }: LeafRun): boolean {
+  return slotIndex(node, hi, lo) === 0
 }
 
-/** Makes new descriptors out of old ones. */
-class Change {
-  readonly #c: Compiled
-  readonly #prot: Prot
-  readonly #attributes: Map<LeafKind, Attributes | undefined> = new Map()
-
-  constructor(c: Compiled, prot: Prot) {
-    this.#c = c
-    this.#prot = prot
-  }
-
-  /** @throws `EINVAL` when the leaf cannot have the prot */
-  check({ entry, node, iova }: LeafPlace): void {
-    if (this.descriptor(node.node, entry, entry.raw) !== undefined) return
-    const text = `prot ${hex(this.#prot)}: the leaf of ${hex(entry.size.pgsize)} bytes at ${hex(iova)} cannot have it`
-    throw new IoPgtableError('EINVAL', 'protect', text, { value: this.#prot })
-  }
-
-  /** The new descriptor of an entry; undefined where there is none. */
-  descriptor(node: LevelNode, entry: DecodedLeaf, raw: bigint): bigint | undefined {
-    const attributes = this.#of(node, entry.kind)
-    if (attributes === undefined) return undefined
-    const changed = (raw & ~attributes.mask) | attributes.bits
-    // Bits that every leaf of ours has, but not one that somebody else wrote, may be among those that grant.
-    const granting = [changed, changed | entry.kind.set].find((bits) => this.#fits(node, entry, raw, bits, attributes.prot))
-    return granting === undefined ? undefined : this.#asWritten(granting, entry.kind, raw)
-  }
-
-  #fits(node: LevelNode, entry: DecodedLeaf, raw: bigint, changed: bigint, prot: Prot): boolean {
-    const { format, context, geometry } = this.#c
-    const after = decode(geometry, node, changed)
-    if (after.type !== 'leaf' || after.size.pgsize !== entry.size.pgsize) return false
-    const paddr = extract(raw, entry.kind.address) & ~BigInt(entrySpan(node, entry.size) - 1)
-    return after.paddr === paddr && format.prot(changed, after.kind, context) === prot
-  }
-
-  #of(node: LevelNode, kind: LeafKind): Attributes | undefined {
-    if (this.#attributes.has(kind)) return this.#attributes.get(kind)
-    const { format, config, context } = this.#c
-    const all = Array.from({ length: PROT_LIMIT }, (_, prot) =>
-      (prot & 3) === 0 ? undefined : format.encodeLeaf(config, node, kind, prot),
-    )
-    const wanted = all[this.#prot]
-    const touched = all.reduce((bits: bigint, raw) => bits | (raw ?? 0n), 0n)
-    const mask = kind.fields.reduce((bits, { pieces }) => (bitsOf(pieces) & touched ? bits | bitsOf(pieces) : bits), touched)
-    const prot = format.prot((wanted ?? 0n) | kind.set, kind, context)
-    const found = wanted === undefined ? undefined : { mask, bits: wanted | (kind.set & mask), prot }
-    this.#attributes.set(kind, found)
-    return found
-  }
-
-  /**
-   * The new descriptor, dirty where the old one was, and clean where that was writable, and clean: as far as either grants the same. A leaf
-   * that becomes writable is as one that is mapped so.
-   */
-  #asWritten(changed: bigint, kind: LeafKind, old: bigint): bigint {
-    const { format, context, policy } = this.#c
-    const { dirty } = policy
-    if (dirty === undefined || matches(changed, dirty.dirty) === matches(old, dirty.dirty)) return changed
-    const wasDirty = matches(old, dirty.dirty)
-    if (!wasDirty && (format.prot(old, kind, context) & Prots.WRITE) === 0) return changed
-    const kept = wasDirty ? (changed & ~dirty.dirty.mask) | dirty.dirty.value : (changed & ~dirty.clear) | dirty.set
-    return format.prot(kept, kind, context) === format.prot(changed, kind, context) ? kept : changed
-  }
-}
-
-/** One entry that changes. */
-interface Rewrite {
+/** Entries that change, one after the other in a run. */
+interface Part {
+  readonly run: LeafRun
   readonly at: number
-  readonly leaf: LeafPlace
-  old: bigint
+  count: number
 }
 
 /** Changes leaves that lie next to one another in a table. */
-function changeRun(t: Tree, change: Change, run: readonly LeafPlace[], gather: IotlbGather): void {
-  const [first] = run
-  if (first === undefined) return
-  const { node } = first
-  const rewrites = run.flatMap((leaf) =>
-    Array.from({ length: leaf.slots }, (_, i): Rewrite => {
-      const at = leaf.at + (i << node.entryLg)
-      return { at, leaf, old: t.rawAt(node, at) }
-    }),
-  )
-  const fresh = ({ leaf, old }: Rewrite): bigint => change.descriptor(node.node, leaf.entry, old) ?? old
-  const changed = rewrites.filter((entry) => fresh(entry) !== entry.old)
-  if (changed.some((entry) => mustBreak(t, entry.leaf.entry.kind, entry.old ^ fresh(entry)))) {
-    breakAndWrite(t, changed, fresh)
+function changeRuns(t: Tree, change: ProtChange, runs: readonly LeafRun[], gather: IotlbGather): void {
+  const parts: Part[] = []
+  let breaks = false
+  for (const run of runs) breaks = findChanges(t, change, run, parts) || breaks
+  if (breaks) {
+    breakAndWrite(t, change, parts)
     return
   }
-  for (const entry of changed) exchangeFresh(t, entry, fresh)
-  for (const part of consecutive(changed)) {
-    syncRun(t, part)
-    reportLeaves(t, node, iovaOf(part), part.length, gather)
+  for (const part of parts) rewrite(t, change, part)
+  for (const part of joined(parts)) {
+    syncPart(t, part)
+    reportLeaves(t, part.run.node, iovaOf(part), part.count, gather)
   }
 }
 
-/** Whether hardware must not see the difference between two valid descriptors. */
-function mustBreak(t: Tree, kind: LeafKind, difference: bigint): boolean {
-  const names = t.compiled.policy.breakBeforeMake?.fields
-  if (names === undefined) return false
-  return kind.fields.some(({ name, pieces }) => (bitsOf(pieces) & difference) !== 0n && names.includes(name))
+/** Adds the entries of a run that change. Returns whether one of them must be broken first. */
+function findChanges(t: Tree, change: ProtChange, run: LeafRun, parts: Part[]): boolean {
+  const { node, leaf, at, count, slots } = run
+  let breaks = false
+  let part: Part | undefined
+  for (let i = 0; i < count * slots; i++) {
+    const word = at + (i << node.entryLg)
+    const to = change.of(leaf, t.words[word]!, highAt(t, node, word))
+    if ((to.flipLo | to.flipHi) === 0) part = undefined
+    else if (part !== undefined) part.count++
+    else parts.push((part = { run, at: word, count: 1 }))
+    breaks ||= to.breaks
+  }
+  return breaks
+}
+
+/** Changes entries in place. Where hardware, or another thread, may mark them at the same time, only an exchange loses nothing. */
+function rewrite(t: Tree, change: ProtChange, { run, at, count }: Part): void {
+  const { node, leaf } = run
+  const exchanges = t.pool.shared || t.compiled.policy.dirty !== undefined
+  for (let i = 0; i < count; i++) {
+    const word = at + (i << node.entryLg)
+    if (exchanges) exchangeFresh(t, change, run, word)
+    else {
+      const lo = t.words[word]!
+      const { flipLo, flipHi } = change.of(leaf, lo, highAt(t, node, word))
+      if (flipHi !== 0) t.words[word + 1] = t.words[word + 1]! ^ flipHi
+      t.words[word] = lo ^ flipLo
+    }
+  }
+}
+
+function exchangeFresh(t: Tree, change: ProtChange, { node, leaf }: LeafRun, at: number): void {
+  for (;;) {
+    const raw = t.rawAt(node, at)
+    if (t.exchange(node, at, raw, changed(change, leaf, raw))) return
+  }
+}
+
+function changed(change: ProtChange, leaf: LaneLeaf, raw: bigint): bigint {
+  const { flipLo, flipHi } = change.of(leaf, laneLo(raw), laneHi(raw))
+  return raw ^ join(flipHi, flipLo)
+}
+
+/** An entry that is broken, and what it held at last. */
+interface Broken {
+  readonly run: LeafRun
+  readonly at: number
+  readonly raw: bigint
 }
 
 /** Empties the entries, has the driver forget them, and writes the new ones. When a callback throws, they stand as before. */
-function breakAndWrite(t: Tree, changed: readonly Rewrite[], fresh: (entry: Rewrite) => bigint): void {
-  for (const entry of changed) entry.old = takeRaw(t, entry.leaf.node, entry.at)
+function breakAndWrite(t: Tree, change: ProtChange, parts: readonly Part[]): void {
+  const entries = parts.flatMap(({ run, at, count }) =>
+    Array.from({ length: count }, (_, i): Broken => {
+      const word = at + (i << run.node.entryLg)
+      return { run, at: word, raw: takeRaw(t, run.node, word) }
+    }),
+  )
+  const together = joined(parts)
   try {
-    for (const part of consecutive(changed)) syncRun(t, part)
-    withGather(t, undefined, rangeOfEntries(changed), (gather) => {
-      for (const part of consecutive(changed)) reportLeaves(t, part[0]!.leaf.node, iovaOf(part), part.length, gather)
+    for (const part of together) syncPart(t, part)
+    withGather(t, undefined, rangeOfParts(together), (gather) => {
+      for (const part of together) reportLeaves(t, part.run.node, iovaOf(part), part.count, gather)
     })
   } catch (error) {
-    for (const entry of changed) writeRaw(t, entry.leaf.node, entry.at, entry.old)
-    for (const part of consecutive(changed)) syncRun(t, part)
+    for (const { run, at, raw } of entries) writeRaw(t, run.node, at, raw)
+    for (const part of together) syncPart(t, part)
     throw error
   }
-  for (const entry of changed) writeRaw(t, entry.leaf.node, entry.at, fresh(entry))
-  for (const part of consecutive(changed)) syncRun(t, part)
+  for (const { run, at, raw } of entries) writeRaw(t, run.node, at, changed(change, run.leaf, raw))
+  for (const part of together) syncPart(t, part)
 }
 
-/** The hardware may mark the entry at the same time: only an exchange loses nothing. */
-function exchangeFresh(t: Tree, entry: Rewrite, fresh: (entry: Rewrite) => bigint): void {
-  while (!t.exchange(entry.leaf.node, entry.at, entry.old, fresh(entry))) entry.old = t.rawAt(entry.leaf.node, entry.at)
-}
-
-/** Groups entries that lie next to one another. */
-function consecutive(entries: readonly Rewrite[]): Rewrite[][] {
-  const parts: Rewrite[][] = []
-  for (const entry of entries) {
-    const last = parts.at(-1)?.at(-1)
-    if (last !== undefined && last.at + (1 << last.leaf.node.entryLg) === entry.at) parts.at(-1)!.push(entry)
-    else parts.push([entry])
+/** Parts that follow one another, as one. */
+function joined(parts: readonly Part[]): Part[] {
+  const all: Part[] = []
+  for (const part of parts) {
+    const last = all.at(-1)
+    if (last !== undefined && last.at + (last.count << last.run.node.entryLg) === part.at) last.count += part.count
+    else all.push({ ...part })
   }
-  return parts
+  return all
 }
 
-function syncRun(t: Tree, [first, ...rest]: readonly Rewrite[]): void {
-  if (first !== undefined) t.synced(first.at, (rest.length + 1) << first.leaf.node.entryLg)
+function syncPart(t: Tree, { run, at, count }: Part): void {
+  t.synced(at, count << run.node.entryLg)
 }
 
-/** The addresses of entries in order. */
-function rangeOfEntries(entries: readonly Rewrite[]): AddressRange {
-  return { first: iovaOf(entries), last: iovaOf(entries.slice(-1)) + BigInt((entries[0] as Rewrite).leaf.node.slotBytes) - 1n }
+/** The addresses of parts in order. */
+function rangeOfParts(parts: readonly Part[]): AddressRange {
+  const [first, last] = [parts[0], parts.at(-1)] as [Part, Part]
+  return { first: iovaOf(first), last: iovaOf(last) + BigInt(last.count * last.run.node.slotBytes) - 1n }
 }
 
 /** The address of the first entry of a part. */
-function iovaOf([first]: readonly Rewrite[]): bigint {
-  const { at, leaf } = first as Rewrite
-  return leaf.iova + BigInt((at - leaf.at) >> leaf.node.entryLg) * (1n << BigInt(leaf.node.shift))
+function iovaOf({ run: { node, at: first, hi, lo }, at }: Part): bigint {
+  return join(hi, lo) + BigInt((at - first) >> node.entryLg) * BigInt(node.slotBytes)
 }

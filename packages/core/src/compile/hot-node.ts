@@ -41,6 +41,9 @@ export class HotNode {
   readonly tableBytes: number
   /** Bytes that one entry translates. */
   readonly slotBytes: number
+  /** Offset bits in what one entry translates, by lane. */
+  readonly offsetLo: number
+  readonly offsetHi: number
   /** Sizes that this node translates, those that we write. */
   readonly leaves: LeafPlan[]
   /** A run ends where the slot number ANDed with this is zero. */
@@ -60,6 +63,8 @@ export class HotNode {
     this.parent = parent
     this.tableBytes = Math.max(node.tableBytes, node.align ?? 0) | 0
     this.slotBytes = 2 ** node.shift
+    this.offsetLo = laneLo((1n << BigInt(node.shift)) - 1n)
+    this.offsetHi = laneHi((1n << BigInt(node.shift)) - 1n)
     // `| 0`: a number that was computed as a double (Math.log2, **) would make the field one, for all formats.
     this.shift = node.shift | 0
     this.runMask = (Math.min(2 ** node.bits, policy.runSlots ?? 2 ** 30) - 1) | 0

@@ -45,6 +45,17 @@ export function encodeLane(pieces: LanePieces, lane: number, hi: number, lo: num
   return raw
 }
 
+/** One lane of an address, 0 for the low one: its bits in a descriptor. */
+export function decodeLane(pieces: LanePieces, lane: number, high: number, low: number): number {
+  let address = 0
+  for (let i = 0; i < pieces.length; i += 5) {
+    if (pieces[i + 3] !== lane) continue
+    const from = pieces[i] === 0 ? low : high
+    address |= ((from >>> pieces[i + 1]!) & pieces[i + 2]!) << pieces[i + 4]!
+  }
+  return address
+}
+
 /** What one page more adds to the low lane, and the low address bits in which that holds without a carry out of its piece. */
 export function stepOf(pieces: readonly Piece[], stepLg: number): { lo: number; window: number } {
   for (const [hi, lo, at] of pieces) {

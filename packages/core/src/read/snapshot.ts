@@ -31,23 +31,6 @@ export interface SnapshotChange {
 /** What the first address of a range is translated to; the others follow it. */
 export type Translated = Pick<SnapshotRun, 'paddr' | 'prot' | 'pgsize'>
 
-/** Collects leaves, in order, into runs. */
-export class SnapshotBuilder {
-  readonly runs: { iova: bigint; paddr: bigint; size: bigint; prot: Prot; pgsize: number }[] = []
-
-  add(iova: bigint, paddr: bigint, pgsize: number, prot: Prot): void {
-    const last = this.runs.at(-1)
-    const joins =
-      last !== undefined &&
-      last.iova + last.size === iova &&
-      last.paddr + last.size === paddr &&
-      last.prot === prot &&
-      last.pgsize === pgsize
-    if (joins) last.size += BigInt(pgsize)
-    else this.runs.push({ iova, paddr, size: BigInt(pgsize), prot, pgsize })
-  }
-}
-
 /**
  * Where two snapshots differ, in order; nothing where they are equal.
  * @param options.sizes false: the sizes of leaves do not matter, only what is translated to what with which permissions

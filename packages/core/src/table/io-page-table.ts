@@ -236,7 +236,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return rootView(this.#tree).regs as RegsOf<F>
   }
 
-  /** Bytes of table memory, alignment of all tables but the first root included; tables that wait in a gather count until its sync. */
+  /** Bytes of table memory, with the alignment of tables below the root; tables that wait in a gather count until its sync. */
   get tableBytes(): number {
     return this.#tree.tableBytes
   }

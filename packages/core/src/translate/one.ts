@@ -1,5 +1,6 @@
 /** Translation of one address: the software walk of the engine's own tables. */
 import type { HotNode } from '../compile/hot-node.ts'
+import { decodeLane } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { highOf, lowOf } from '../hot/lanes.ts'
 import { type Decoded, decode, entrySpan } from '../read/decode.ts'
@@ -69,22 +70,11 @@ function resolve(r: Request, plan: LeafPlan, d: number, high: number): void {
   let hi = high & plan.addressHi
   let lo = d & plan.addressLo
   if (!plan.plain) {
-    hi = decodeLane(plan, 1, high, d)
-    lo = decodeLane(plan, 0, high, d)
+    hi = decodeLane(plan.pieces, 1, high, d)
+    lo = decodeLane(plan.pieces, 0, high, d)
   }
   r.paddrHi = (hi & ~plan.keepHi) | (r.hi & plan.keepHi)
   r.paddrLo = (lo & ~plan.keepLo) | (r.lo & plan.keepLo)
-}
-
-function decodeLane(plan: LeafPlan, lane: number, high: number, d: number): number {
-  const pieces = plan.pieces
-  let address = 0
-  for (let i = 0; i < pieces.length; i += 5) {
-    if (pieces[i + 3] !== lane) continue
-    const from = pieces[i] === 0 ? d : high
-    address |= ((from >>> pieces[i + 1]!) & pieces[i + 2]!) << pieces[i + 4]!
-  }
-  return address
 }
 
 /** An entry that the masks cannot tell: somebody else may have written it. */

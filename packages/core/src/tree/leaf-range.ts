@@ -1,13 +1,31 @@
 /**
- * The leaves of a range of the engine's own tree, one after the other: what visiting, protecting, cutting and snapshots stand on. A mapping
- * of several entries is one leaf; where its entries do not agree (somebody else wrote them), each is one by itself.
+ * The leaves of a range of the engine's own tree: what visiting, protecting, cutting, dirty tracking and snapshots stand on. They come as
+ * runs, told apart by lanes. A mapping of several entries is one leaf; where its entries do not agree (somebody else wrote them), each is one
+ * by itself.
  */
 
 import type { HotNode } from '../compile/hot-node.ts'
-import { highOf, lowOf } from '../hot/lanes.ts'
-import { type DecodedLeaf, decode, entrySpan } from '../read/decode.ts'
+import { type LaneLeaf, type LaneNode, laneNodeOf } from '../compile/lane-node.ts'
+import { advanceHi, advanceLo, highOf, join, lowOf } from '../hot/lanes.ts'
+import { type DecodedLeaf, decode } from '../read/decode.ts'
 import { type AddressRange, inputRanges } from '../read/walk.ts'
 import { slotIndex, type Tree } from './tree.ts'
+
+/** Leaves of one kind and size that follow one another in a table; their addresses and attributes may be any. */
+export interface LeafRun {
+  readonly node: HotNode
+  readonly leaf: LaneLeaf
+  readonly count: number
+  /** Word index of the first entry. */
+  readonly at: number
+  /** Entries of one leaf. */
+  readonly slots: number
+  /** Bytes of one leaf. */
+  readonly size: number
+  /** The first input address, by lane. */
+  readonly hi: number
+  readonly lo: number
+}
 
 /** One leaf and where its entries are. */
 export interface LeafPlace {
@@ -24,6 +42,9 @@ export interface LeafPlace {
   readonly entry: DecodedLeaf
 }
 
+/** What is done with the leaves of a run; false ends the visit. */
+export type VisitRun = (run: LeafRun) => boolean | undefined | void
+
 /** The parts of a range that a table of this geometry can translate, in order. */
 export function windowsOf(t: Tree, range: AddressRange): AddressRange[] {
   const reach = t.compiled.grows ? (1n << BigInt(t.root.shift + t.root.node.bits)) - 1n : undefined
@@ -33,21 +54,32 @@ export function windowsOf(t: Tree, range: AddressRange): AddressRange[] {
 }
 
 /**
- * Calls `visit` for each leaf that touches the range, in order and whole, and ends when it returns false. Between two calls the leaf that
- * was visited may change, and so may its table's memory; not the tables above.
+ * Calls `visit` for the leaves that touch the range, in order and whole. The leaves that were visited may change before it returns, and so may
+ * their table's memory; not the tables above.
  * @returns false when the visitor ended it
  */
-export function eachLeaf(t: Tree, range: AddressRange, visit: (leaf: LeafPlace) => boolean | undefined | void): boolean {
-  return windowsOf(t, range).every(({ first, last }) => leavesOf(t, t.root, t.rootWord, first, last, visit))
+export function eachRun(t: Tree, wanted: AddressRange, visit: VisitRun): boolean {
+  return windowsOf(t, wanted).every(({ first, last }) => {
+    const range = { firstHi: highOf(first), firstLo: lowOf(first), lastHi: highOf(last), lastLo: lowOf(last) }
+    return runsOf({ t, visit }, t.root, t.rootWord, range)
+  })
 }
 
 /** The leaf that translates an address, or undefined. */
 export function leafAt(t: Tree, iova: bigint): LeafPlace | undefined {
   let found: LeafPlace | undefined
-  eachLeaf(t, { first: iova, last: iova }, (leaf) => {
-    found = leaf
+  eachRun(t, { first: iova, last: iova }, (run) => {
+    found = placeOf(t, run, 0)
   })
   return found
+}
+
+/** One leaf of a run. */
+export function placeOf(t: Tree, { node, leaf, at: first, slots, size, hi, lo }: LeafRun, index: number): LeafPlace {
+  const at = first + ((index * slots) << node.entryLg)
+  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at)) as DecodedLeaf
+  const iova = join(hi, lo) + BigInt(index) * BigInt(size)
+  return { node, at, slots, iova, paddr: entry.paddr | (iova & BigInt(leaf.span - 1)), size, entry }
 }
 
 /** The addresses that a leaf translates. */
@@ -59,65 +91,120 @@ export function rangeOf(leaf: LeafPlace): AddressRange {
 export function* slotsOf(node: HotNode, table: number, first: bigint, last: bigint): Generator<{ at: number; iova: bigint }> {
   const span = 1n << BigInt(node.shift)
   let iova = first - (first % span)
-  for (let at = table + (indexAt(node, first) << node.entryLg); iova <= last; at += 1 << node.entryLg, iova += span) yield { at, iova }
+  for (let at = table + (slotIndex(node, highOf(first), lowOf(first)) << node.entryLg); iova <= last; at += 1 << node.entryLg, iova += span)
+    yield { at, iova }
 }
 
-function leavesOf(t: Tree, node: HotNode, table: number, first: bigint, last: bigint, visit: (leaf: LeafPlace) => unknown): boolean {
-  const span = 1n << BigInt(node.shift)
-  const from = first - (first % span)
-  const index = indexAt(node, first)
-  const slots = Number((last - from) / span) + 1
-  for (let i = 0; i < slots; ) {
-    const at = table + ((index + i) << node.entryLg)
-    const empty = t.emptyPrefix(node, at, slots - i)
+interface Visit {
+  readonly t: Tree
+  readonly visit: VisitRun
+}
+
+/** A range that lies in one table, by lane. */
+interface Lanes {
+  readonly firstHi: number
+  readonly firstLo: number
+  readonly lastHi: number
+  readonly lastLo: number
+}
+
+function runsOf(v: Visit, node: HotNode, table: number, range: Lanes): boolean {
+  const { t } = v
+  const { firstHi, firstLo, lastHi, lastLo } = range
+  const kinds = laneNodeOf(t.compiled.geometry, node.node)
+  const from = slotIndex(node, firstHi, firstLo)
+  const end = slotIndex(node, lastHi, lastLo) + 1
+  for (let i = from; i < end; ) {
+    const at = table + (i << node.entryLg)
+    const empty = t.emptyPrefix(node, at, end - i)
     i += empty
     if (empty > 0) continue
-    const iova = from + BigInt(i) * span
+    const bytes = (i - from) * node.slotBytes
+    const hi = advanceHi(firstHi & ~node.offsetHi, firstLo & ~node.offsetLo, bytes)
+    const lo = advanceLo(firstLo & ~node.offsetLo, bytes)
     if (node.child !== undefined && t.isTable(node, at)) {
-      if (!leavesOf(t, node.child, t.tableOf(node, at), max(first, iova), min(last, iova + span - 1n), visit)) return false
+      const below = {
+        firstHi: i === from ? firstHi : hi,
+        firstLo: i === from ? firstLo : lo,
+        lastHi: i === end - 1 ? lastHi : hi | node.offsetHi,
+        lastLo: i === end - 1 ? lastLo : lo | node.offsetLo,
+      }
+      if (!runsOf(v, node.child, t.tableOf(node, at), below)) return false
       i++
       continue
     }
-    const leaf = leafIn(t, node, at, index + i, iova)
-    if (leaf !== undefined && visit(leaf) === false) return false
-    i = leaf === undefined ? i + 1 : Number((leaf.iova - from) / span) + leaf.slots
+    const leaf = leafOf(t, kinds, at)
+    if (leaf === undefined) {
+      i++
+      continue
+    }
+    const run = (leaf.size.slots > 1 ? wholeRun : plainRun)(t, node, leaf, { kinds, table, index: i, end, hi, lo })
+    if (v.visit(run) === false) return false
+    i = ((run.at - table) >> node.entryLg) + run.count * run.slots
   }
   return true
 }
 
-function indexAt(node: HotNode, iova: bigint): number {
-  return slotIndex(node, highOf(iova), lowOf(iova))
+/** The leaf that an entry is: its kind and size. */
+function leafOf(t: Tree, kinds: LaneNode, at: number): LaneLeaf | undefined {
+  return kinds.leaf(t.words[at]!, kinds.words === 2 ? t.words[at + 1]! : 0)
 }
 
-/** The leaf that an entry belongs to; undefined for an entry that is none. */
-function leafIn(t: Tree, node: HotNode, at: number, index: number, iova: bigint): LeafPlace | undefined {
-  const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, at))
-  if (entry.type !== 'leaf') return undefined
-  const { slots, pgsize } = entry.size
-  const before = index & (slots - 1)
-  const first = at - (before << node.entryLg)
-  const head = before === 0 ? entry : decode(t.compiled.geometry, node.node, t.rawAt(node, first))
-  if (head.type === 'leaf' && index - before + slots <= node.indexMask + 1 && agree(t, node, first, head)) {
-    const start = iova - BigInt(before) * (1n << BigInt(node.shift))
-    return { node, at: first, slots, iova: start, paddr: addressOf(node, head, start), size: pgsize, entry: head }
-  }
-  return { node, at, slots: 1, iova, paddr: addressOf(node, entry, iova), size: node.slotBytes, entry }
+/** Where an entry is, and where the range ends in its table. */
+interface Slot {
+  readonly kinds: LaneNode
+  readonly table: number
+  readonly index: number
+  readonly end: number
+  /** Its input address, by lane. */
+  readonly hi: number
+  readonly lo: number
 }
 
-/** What an entry translates the first address of its slot to: an entry of a repeated mapping points to the mapping's start. */
-function addressOf(node: HotNode, entry: DecodedLeaf, iova: bigint): bigint {
-  return entry.paddr | (iova & BigInt(entrySpan(node.node, entry.size) - 1))
+/** Leaves of one entry each. */
+function plainRun(t: Tree, node: HotNode, leaf: LaneLeaf, { kinds, table, index, end, hi, lo }: Slot): LeafRun {
+  const at = table + (index << node.entryLg)
+  const most = end - index
+  let count = 1
+  while (count < most && leafOf(t, kinds, at + (count << node.entryLg)) === leaf) count++
+  return { node, leaf, count, at, slots: 1, size: node.slotBytes, hi, lo }
 }
 
-/** Whether the entries after the first one of a mapping are those that it should have. */
-function agree(t: Tree, node: HotNode, first: number, head: DecodedLeaf): boolean {
-  const step = head.size.stepsAddress === true ? 1n << BigInt(node.shift) : 0n
-  const base = head.paddr & ~BigInt(head.size.pgsize - 1)
-  if (head.paddr !== base) return false
-  for (let slot = 1; slot < head.size.slots; slot++) {
-    const entry = decode(t.compiled.geometry, node.node, t.rawAt(node, first + (slot << node.entryLg)))
-    if (entry.type !== 'leaf' || entry.kind !== head.kind || entry.size !== head.size) return false
-    if (entry.paddr !== base + BigInt(slot) * step) return false
+/** Leaves of several entries each, from the one on that an entry belongs to; or that entry alone. */
+function wholeRun(t: Tree, node: HotNode, leaf: LaneLeaf, { kinds, table, index, end, hi, lo }: Slot): LeafRun {
+  const { slots, pgsize } = leaf.size
+  const first = index & ~(slots - 1)
+  const wordOf = (slot: number): number => table + (slot << node.entryLg)
+  let count = 0
+  while (
+    first + count * slots < end &&
+    first + (count + 1) * slots <= node.indexMask + 1 &&
+    agree(t, node, kinds, wordOf(first + count * slots), leaf)
+  )
+    count++
+  if (count === 0) return { node, leaf, count: 1, at: wordOf(index), slots: 1, size: node.slotBytes, hi, lo }
+  const start = join(hi, lo) & -BigInt(pgsize)
+  return { node, leaf, count, at: wordOf(first), slots, size: pgsize, hi: highOf(start), lo: lowOf(start) }
+}
+
+/** Whether the entries of a mapping are those that it should have. */
+function agree(t: Tree, node: HotNode, kinds: LaneNode, first: number, leaf: LaneLeaf): boolean {
+  const { slots, pgsize, stepsAddress } = leaf.size
+  const step = stepsAddress === true ? node.slotBytes : 0
+  let baseHi = 0
+  let baseLo = 0
+  for (let slot = 0; slot < slots; slot++) {
+    const at = first + (slot << node.entryLg)
+    const d = t.words[at]!
+    const high = node.entryLg === 1 ? t.words[at + 1]! : 0
+    if (kinds.leaf(d, high) !== leaf) return false
+    const hi = leaf.high(d, high) & ~leaf.keepHi
+    const lo = leaf.low(d, high) & ~leaf.keepLo
+    if (slot === 0) {
+      if (((hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)) % pgsize !== 0) return false
+      baseHi = hi
+      baseLo = lo
+    } else if (hi !== advanceHi(baseHi, baseLo, slot * step) || lo !== advanceLo(baseLo, slot * step)) return false
   }
   return true
 }

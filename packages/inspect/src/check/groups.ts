@@ -1,6 +1,7 @@
 /** Groups of entries that go together: the equal entries of a large page, and the range that a contiguous hint promises. */
 import { bitsOf, hex, type LeafKind } from '@io-pgtable/core'
-import { joined, type LaneLeaf, type LaneNode, laneLeafOf } from '../leaves/lane-node.ts'
+import { type LaneLeaf, type LaneNode, laneLeafOf } from '@io-pgtable/core/compiled'
+import { joined } from '../leaves/joined.ts'
 import type { LaneMask, LeafCheck } from './leaf-check.ts'
 
 /** Accessed and dirty flags: hardware sets them in one entry of a group at a time. */

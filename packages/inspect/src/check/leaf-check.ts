@@ -11,7 +11,7 @@ import {
   type TableKind,
 } from '@io-pgtable/core'
 import { knownBits, misalignedBits, outOfRangeBits } from '../explain/bits.ts'
-import { joined } from '../leaves/lane-node.ts'
+import { joined } from '../leaves/joined.ts'
 import { hardwareBits } from './groups.ts'
 
 /** A mask of both lanes. */

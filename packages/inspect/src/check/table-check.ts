@@ -1,7 +1,8 @@
 /** The walk of a check: depth first, every (level, table) once; runs of entries that only step their address are one look. */
 import { hex } from '@io-pgtable/core'
+import { type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '@io-pgtable/core/compiled'
 import type { Finding } from '../finding.ts'
-import { joined, type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '../leaves/lane-node.ts'
+import { joined } from '../leaves/joined.ts'
 import { type RootPart, rootParts } from '../leaves/root-parts.ts'
 import { equal, rising32, rising64 } from '../leaves/scan.ts'
 import { TableWords } from '../leaves/table-words.ts'

@@ -1,8 +1,9 @@
 /** Dumps: all leaves below a root as merged runs, in the order of their input addresses. */
+
+import { type LaneLeaf, type LaneNode, laneNodes } from '@io-pgtable/core/compiled'
 import type { Finding } from '../finding.ts'
 import { passes, type RunFilter } from './filter.ts'
 import type { Inherited } from './inherited.ts'
-import { type LaneLeaf, type LaneNode, laneNodes } from './lane-node.ts'
 import type { LeafTaker, WalkLimits } from './leaf-taker.ts'
 import { LeafWalk } from './leaf-walk.ts'
 import { LeafRun, OpenRun } from './run.ts'

@@ -1,7 +1,8 @@
 /** One table on a walk's way. */
+
+import type { LaneNode } from '@io-pgtable/core/compiled'
 import type { Chunk } from '../image/page-cache.ts'
 import type { Inherited } from './inherited.ts'
-import type { LaneNode } from './lane-node.ts'
 import type { TableMemo } from './table-memo.ts'
 import type { TableWords } from './table-words.ts'
 

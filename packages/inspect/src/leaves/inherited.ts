@@ -1,6 +1,7 @@
 /** What the tables on the way to a leaf say of it: fields that only they have, such as the domain of a short descriptor's pages. */
 import { extract, type Field, type LeafKind } from '@io-pgtable/core'
-import { joined, type LaneTable } from './lane-node.ts'
+import type { LaneTable } from '@io-pgtable/core/compiled'
+import { joined } from './joined.ts'
 
 /** One table descriptor, and those above it. */
 export class Inherited {

@@ -1,6 +1,7 @@
 /** What a walk of leaves may do, and what it gives. */
+
+import type { LaneKind, LaneLeaf, LaneNode } from '@io-pgtable/core/compiled'
 import type { Inherited } from './inherited.ts'
-import type { LaneKind, LaneLeaf, LaneNode } from './lane-node.ts'
 
 /** What a walk may do. */
 export interface WalkLimits {

@@ -4,9 +4,11 @@
  * alone from then on; so that work is bounded by the memory and by what comes out. All state is in objects: a walk that misses a page of
  * its image goes on where it was.
  */
+
+import { type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '@io-pgtable/core/compiled'
 import { Frame } from './frame.ts'
 import { Inherited } from './inherited.ts'
-import { joined, type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from './lane-node.ts'
+import { joined } from './joined.ts'
 import type { LeafTaker, WalkLimits } from './leaf-taker.ts'
 import { type RootPart, rootParts } from './root-parts.ts'
 import { equal, rising32, rising64 } from './scan.ts'

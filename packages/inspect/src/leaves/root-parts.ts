@@ -1,6 +1,6 @@
 /** Where the entries of root tables stand in the input addresses, and which of them a dump looks at. */
 import { inputRanges } from '@io-pgtable/core'
-import type { LaneNode } from './lane-node.ts'
+import type { LaneNode } from '@io-pgtable/core/compiled'
 import type { Tables } from './tables.ts'
 
 /** Entries of one root table whose input addresses rise with the index. Addresses are doubles, multiples of 4 KiB. */

@@ -1,7 +1,8 @@
 /** Leaf runs: leaves that are alike and contiguous in both address spaces, merged as they come. */
 import { fieldValues, hex, type LeafKind, type LevelNode, type Prot, protNames } from '@io-pgtable/core'
+import type { LaneLeaf } from '@io-pgtable/core/compiled'
 import type { Inherited } from './inherited.ts'
-import { joined, type LaneLeaf } from './lane-node.ts'
+import { joined } from './joined.ts'
 import type { Tables } from './tables.ts'
 
 /** The numbers of a run. There may be millions of runs: all that is wanted of them is worked out when it is asked for. */

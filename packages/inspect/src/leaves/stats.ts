@@ -1,6 +1,7 @@
 /** Tables in numbers. */
+
+import type { LaneLeaf, LaneNode } from '@io-pgtable/core/compiled'
 import type { Finding } from '../finding.ts'
-import type { LaneLeaf, LaneNode } from './lane-node.ts'
 import type { LeafTaker, WalkLimits } from './leaf-taker.ts'
 import { LeafWalk } from './leaf-walk.ts'
 import type { Tables } from './tables.ts'

@@ -1,5 +1,5 @@
 /** What a walk remembers of a table that it comes to in several ways: its leaves and tables, in the order of its entries. */
-import type { LaneLeaf, LaneTable } from './lane-node.ts'
+import type { LaneLeaf, LaneTable } from '@io-pgtable/core/compiled'
 
 export type MemoItem =
   | { readonly leaf: LaneLeaf; readonly index: number; readonly count: number; readonly lo: number; readonly hi: number }

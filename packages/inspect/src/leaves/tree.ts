@@ -1,7 +1,8 @@
 /** Tables as a tree, descriptor by descriptor: for people, and for small tables. Each table is entered once at each level. */
 import { type Decoded, decode, type EntryPlace, type LevelNode } from '@io-pgtable/core'
+import { type LaneNode, laneNodes } from '@io-pgtable/core/compiled'
 import { type Finding, Findings } from '../finding.ts'
-import { joined, type LaneNode, laneNodes } from './lane-node.ts'
+import { joined } from './joined.ts'
 import { type RootPart, rootParts } from './root-parts.ts'
 import { TableWords } from './table-words.ts'
 import type { Tables } from './tables.ts'

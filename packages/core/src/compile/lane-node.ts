@@ -1,24 +1,13 @@
 /**
- * A geometry as masks of 32-bit lanes, for reading tables that anybody wrote at speed: the same kinds, sizes and addresses as core's
- * `decode` finds, without a bigint. Addresses are doubles here: tables, pages and blocks are multiples of 64 bytes at least, so that all of
- * 64 bits are exact.
+ * A geometry as masks of 32-bit lanes, for reading at speed tables that anybody wrote: the same kinds, sizes and addresses as `decode` finds,
+ * without a bigint. Its addresses are doubles: tables, pages and blocks are multiples of 64 bytes at least, so that all of 64 bits are exact.
  */
-import {
-  bitsOf,
-  type Geometry,
-  type Kind,
-  type LeafKind,
-  type LeafSize,
-  type LevelNode,
-  type Match,
-  nodeOf,
-  type Piece,
-  slotBytes,
-  type TableKind,
-} from '@io-pgtable/core'
+import { bitsOf, type Match, type Piece } from '../format/bits.ts'
+import { type Geometry, type Kind, type LeafKind, type LeafSize, type LevelNode, nodeOf, type TableKind } from '../format/format.ts'
+import { decodeLane, type LanePieces, laneHi, laneLo, lanePieces } from './lane-pieces.ts'
 
 /** How a descriptor is told: both lanes. */
-class LaneMatch {
+export class LaneMatch {
   readonly maskLo: number
   readonly valueLo: number
   readonly maskHi: number
@@ -28,6 +17,9 @@ class LaneMatch {
     this.valueLo = laneLo(value)
     this.maskHi = laneHi(mask)
     this.valueHi = laneHi(value)
+  }
+  holds(lo: number, hi: number): boolean {
+    return (lo & this.maskLo) === this.valueLo && (hi & this.maskHi) === this.valueHi
   }
   /** Whether it holds but for the bits of an address. */
   holdsBeside(lo: number, hi: number, addressLo: number, addressHi: number): boolean {
@@ -55,15 +47,19 @@ class LaneAddress {
   readonly addressHi: number
   /** Each bit stands where it stands in the address. */
   readonly isPlain: boolean
-  /** Quadruples: descriptor lane, its lowest bit, mask, factor. */
+  /** For addresses as doubles, quadruples: descriptor lane, its lowest bit, mask, factor. */
   readonly #pieces: Float64Array
+  /** For addresses as lanes. */
+  readonly #lanes: LanePieces
   constructor(pieces: readonly Piece[]) {
     const bits = bitsOf(pieces)
     this.addressLo = laneLo(bits)
     this.addressHi = laneHi(bits)
     this.isPlain = pieces.every(([, lo, at]) => lo === at)
+    this.#lanes = lanePieces(pieces)
     this.#pieces = Float64Array.from(pieces.flatMap(([hi, lo, at]) => splitAtLane(hi, lo, at)))
   }
+  /** The address, a double. */
   address(lo: number, hi: number): number {
     if (this.isPlain) return ((hi & this.addressHi) >>> 0) * 0x1_0000_0000 + ((lo & this.addressLo) >>> 0)
     const pieces = this.#pieces
@@ -74,19 +70,30 @@ class LaneAddress {
     }
     return sum
   }
+  /** The low lane of the address. */
+  low(lo: number, hi: number): number {
+    return this.isPlain ? lo & this.addressLo : decodeLane(this.#lanes, 0, hi, lo)
+  }
+  /** The high lane of the address. */
+  high(lo: number, hi: number): number {
+    return this.isPlain ? hi & this.addressHi : decodeLane(this.#lanes, 1, hi, lo)
+  }
 }
 
 /** A leaf size of one node. */
 export class LaneLeaf extends LaneAddress {
   readonly node: LevelNode
   readonly kind: LeafKind
+  readonly size: LeafSize
   readonly match: LaneMatch
   /** Bytes of one leaf: of the mapping where its entries repeat, of the entry where each has its own address. */
   readonly leafSize: number
   /** Entries that repeat. */
   readonly slots: number
-  /** Bytes that the descriptor's address covers. */
+  /** Bytes that the descriptor's address covers; the bits below, by lane, are those of the input address. */
   readonly span: number
+  readonly keepLo: number
+  readonly keepHi: number
   /** The descriptor of the next leaf is `lo + step`, until the address's piece in the low lane ends. 0: it is not there. */
   readonly step: number
   readonly #stepBit: number
@@ -96,21 +103,22 @@ export class LaneLeaf extends LaneAddress {
   readonly #isAligned: boolean
   /** What would be an earlier kind or size by its address alone. */
   readonly doubts: readonly LaneMatch[]
-  readonly #size: LeafSize
   readonly #cuts: Map<number, LaneLeaf> = new Map()
 
   constructor(node: LevelNode, kind: LeafKind, size: LeafSize, doubts: readonly LaneMatch[], leafSize?: number) {
     super(kind.address)
-    const slot = slotBytes(node)
+    const slot = 2 ** node.shift
     const repeats = size.slots > 1 && size.stepsAddress !== true && leafSize === undefined
     this.node = node
     this.kind = kind
     this.doubts = doubts
-    this.#size = size
+    this.size = size
     this.match = new LaneMatch(size.match ?? { mask: 0n, value: 0n })
     this.leafSize = leafSize ?? (repeats ? size.pgsize : slot)
     this.slots = repeats ? size.slots : 1
     this.span = size.slots > 1 && size.stepsAddress !== true ? size.pgsize : slot
+    this.keepLo = laneLo(BigInt(this.span) - 1n)
+    this.keepHi = laneHi(BigInt(this.span) - 1n)
     const step = repeats || leafSize !== undefined || touches(size.match, kind.address) ? undefined : stepOf(kind.address, slot)
     // `| 0` keeps them int32 for the loops
     this.step = (step?.step ?? 0) | 0
@@ -130,7 +138,7 @@ export class LaneLeaf extends LaneAddress {
   cut(leafSize: number): LaneLeaf {
     if (leafSize === this.leafSize) return this
     let cut = this.#cuts.get(leafSize)
-    if (cut === undefined) this.#cuts.set(leafSize, (cut = new LaneLeaf(this.node, this.kind, this.#size, [], leafSize)))
+    if (cut === undefined) this.#cuts.set(leafSize, (cut = new LaneLeaf(this.node, this.kind, this.size, [], leafSize)))
     return cut
   }
 
@@ -195,7 +203,7 @@ export class LaneNode {
     nodes.set(node.id, this)
     this.node = node
     this.ordinal = nodes.size
-    this.slot = slotBytes(node)
+    this.slot = 2 ** node.shift
     this.entries = 2 ** node.bits
     this.words = node.entryBytes >> 2
     this.emptyLo = laneLo(node.empty)
@@ -212,6 +220,13 @@ export class LaneNode {
       if ((lo & kind.maskLo) === kind.valueLo && (hi & kind.maskHi) === kind.valueHi) return kind
     }
     throw new Error(`node ${this.node.id}: its last kind must match everything`)
+  }
+
+  /** The leaf that a descriptor is: its kind and size; undefined where it is none. */
+  leaf(lo: number, hi: number): LaneLeaf | undefined {
+    const kind = this.kind(lo, hi)
+    const { leaves } = kind
+    return leaves.length > 1 ? laneLeafOf(kind, lo, hi) : leaves[0]
   }
 
   /** A leaf of this node or one below it; undefined for a geometry that maps nothing. */
@@ -237,25 +252,17 @@ export function laneLeafOf(kind: LaneKind, lo: number, hi: number): LaneLeaf {
 
 /** The nodes of a geometry that a root can reach; the root's. */
 export function laneNodes(geometry: Geometry): LaneNode {
-  let root = roots.get(geometry)
-  if (root === undefined) roots.set(geometry, (root = new LaneNode(geometry, nodeOf(geometry, geometry.top), new Map())))
-  return root
+  return laneNodeOf(geometry, nodeOf(geometry, geometry.top))
 }
 
-const roots = new WeakMap<Geometry, LaneNode>()
-
-/** The 64 bits of two lanes. */
-export function joined(lo: number, hi: number): bigint {
-  return (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)
+/** One node of a geometry, with those below it. */
+export function laneNodeOf(geometry: Geometry, node: LevelNode): LaneNode {
+  let nodes = known.get(geometry)
+  if (nodes === undefined) known.set(geometry, (nodes = new Map()))
+  return nodes.get(node.id) ?? new LaneNode(geometry, node, nodes)
 }
 
-function laneLo(value: bigint): number {
-  return Number(BigInt.asIntN(32, value))
-}
-
-function laneHi(value: bigint): number {
-  return Number(BigInt.asIntN(32, value >> 32n))
-}
+const known = new WeakMap<Geometry, Map<string, LaneNode>>()
 
 /** A piece, cut where it crosses from one lane of the descriptor to the other. */
 function splitAtLane(hi: number, lo: number, at: number): number[] {
