@@ -84,6 +84,7 @@ export {
   meaningOf,
 } from './read/decode.ts'
 export { CompiledMeaning, fieldWidth } from './read/meaning.ts'
+export { ReferenceTable } from './read/reference.ts'
 export {
   type Access,
   AccessRules,

@@ -12,6 +12,7 @@ import { checkDeclaration, formatShapeLaws } from './format-laws.ts'
 import { lateMemory } from './late-memory-law.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
 import { leaves } from './leaves-law.ts'
+import { reference } from './reference-law.ts'
 import { registers } from './registers-law.ts'
 import { conflicts, entries, memory, model } from './table-laws.ts'
 import { defaultStart, type StartWorker, Team } from './team.ts'
@@ -95,6 +96,7 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
     conflicts,
     model,
     memory,
+    reference,
     dirty,
     ...tlbLaws,
     leaves,

@@ -27,8 +27,9 @@ export class ReferenceTable {
   readonly #format: AnyFmt
   readonly #config: ReturnType<AnyFmt['configure']>
   readonly #geometry: Geometry
-  readonly #root: bigint
   readonly #newTable: (node: LevelNode) => bigint
+  /** Physical address of the root table. */
+  readonly root: bigint
   /** Entries that were written, by physical address. All others have their node's empty value. */
   readonly memory: Map<bigint, bigint> = new Map()
 
@@ -38,7 +39,7 @@ export class ReferenceTable {
     this.#config = config
     this.#geometry = format.geometry(format.params(config))
     this.#newTable = newTable
-    this.#root = newTable(nodeOf(this.#geometry, this.#geometry.top))
+    this.root = newTable(nodeOf(this.#geometry, this.#geometry.top))
   }
 
   /** Maps one page of `pgsize` bytes. False where a mapping, or a table, is in the way: nothing is written then. */
@@ -80,7 +81,7 @@ export class ReferenceTable {
   /** The leaf that translates an address, and the table that it is in. */
   #find(iova: bigint): { node: LevelNode; table: bigint; size: LeafSize; paddr: bigint } | undefined {
     let node = nodeOf(this.#geometry, this.#geometry.top)
-    let table = this.#root
+    let table = this.root
     for (;;) {
       const entry = decode(this.#geometry, node, this.#read(node, this.#entryAt(node, table, iova)))
       if (entry.type === 'leaf') return { node, table, size: entry.size, paddr: entry.paddr }
@@ -93,7 +94,7 @@ export class ReferenceTable {
   /** The table of a node that an address leads to. Missing tables are made; undefined where a leaf is in the way. */
   #descend(iova: bigint, target: LevelNode): bigint | undefined {
     let node = nodeOf(this.#geometry, this.#geometry.top)
-    let table = this.#root
+    let table = this.root
     while (node !== target) {
       const place = this.#entryAt(node, table, iova)
       if (this.#read(node, place) === node.empty) this.memory.set(place, this.#newEntry(node))
