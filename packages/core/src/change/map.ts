@@ -151,7 +151,7 @@ function mapInTable(r: Request, most: number): number {
 
 /**
  * Maps the pages of a whole table where there is none yet: it is filled before it is linked, and need not be cleared or looked at. False, with
- * nothing done, where there is a table, where its memory is synced or shared, or what else the general way must find out.
+ * nothing done, where there is a table, where its memory is synced or shared, or whatever else the slow path must find out.
  */
 function mapTable(r: Request, n: number): boolean {
   const { t, size, hi, lo } = r

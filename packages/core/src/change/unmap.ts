@@ -131,7 +131,7 @@ function clearLeaves(t: Tree, plan: LeafPlan, at: number, slots: number): boolea
   return true
 }
 
-/** The same by the accelerator; false when it cannot. */
+/** Clears the run by the accelerator; false when it cannot, and nothing is done then. */
 function clearWhole(t: Tree, kernel: RunKernel, plan: LeafPlan, at: number, slots: number): boolean {
   const { node, matchMask, matchValue } = plan
   const words = slots << node.entryLg

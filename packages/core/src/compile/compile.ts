@@ -49,7 +49,7 @@ export interface Compiled {
   readonly outputBytes: number
   /** Whether one page of any size fits into both address spaces. */
   readonly pagesFit: boolean
-  /** The short way for one page a call, where the smallest page allows it. */
+  /** The constants of the fast path for one page a call, where the smallest page allows it. */
   readonly onePage: OnePage | undefined
 }
 

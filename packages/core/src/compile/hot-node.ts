@@ -31,7 +31,7 @@ export class HotNode {
   readonly tableKind: TableKind | undefined
   /** The bits of a table descriptor beside the address. */
   readonly tableBits: bigint
-  /** The same by lane, and the codec of the address. */
+  /** The kinds by lane, and the codec of the address. */
   readonly tableLo: number
   readonly tableHi: number
   readonly tablePieces: LanePieces

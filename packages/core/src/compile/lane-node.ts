@@ -134,7 +134,7 @@ export class LaneLeaf extends LaneAddress {
     return this.leafSize < this.span ? start + (iova % this.span) : start
   }
 
-  /** The same kind and size as a smaller leaf: an entry that does not repeat as it should, or what a root's end leaves of a leaf. */
+  /** This kind and size as a smaller leaf: an entry that does not repeat as it should, or what a root's end leaves of a leaf. */
   cut(leafSize: number): LaneLeaf {
     if (leafSize === this.leafSize) return this
     let cut = this.#cuts.get(leafSize)

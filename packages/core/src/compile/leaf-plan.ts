@@ -43,7 +43,7 @@ export class LeafPlan {
   readonly simple: boolean
   readonly matchMask: number
   readonly matchValue: number
-  /** The same for the high lane; a zero mask where the low one says it all. */
+  /** The test of the high lane; a zero mask where the low lane decides alone. */
   readonly matchMaskHi: number
   readonly matchValueHi: number
   /** The test does not exclude empty entries: those must be tested for as well. */
@@ -53,7 +53,7 @@ export class LeafPlan {
   readonly addressLo: number
   readonly addressHi: number
   readonly pieces: LanePieces
-  /** The same as rotations, where they fit that form; without the offset bits of {@link LeafPlan.keepLo}. */
+  /** The address pieces as rotations, where they fit that form; without the offset bits of {@link LeafPlan.keepLo}. */
   readonly moves: Moves | undefined
   /** What the next mapping of a run adds to the low lane; 0 when the step is not in it (then runs are one mapping long). */
   readonly stepLo: number

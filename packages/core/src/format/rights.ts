@@ -36,7 +36,7 @@ function letters(rights: number): string {
   return [...'rwx'].map((letter, i) => ((rights >> i) & 1 ? letter : '-')).join('')
 }
 
-/** The same rights for both halves. */
+/** The rights of one party, given to both. */
 export function forAll(rights: Rights): Rights {
   return (rights & Right.USER) | ((rights & Right.USER) << 3)
 }

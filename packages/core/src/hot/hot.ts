@@ -5,7 +5,7 @@
  * `at` is always a word index, `n` a number of entries.
  */
 
-/** The first of `n` entries that fails the test, or `n`. */
+/** The index of the first of `n` entries that fails the test; `n` if none does. */
 export function prefix64(words: Int32Array, at: number, n: number, maskBits: number, valueBits: number): number {
   const mask = maskBits | 0
   const value = valueBits | 0
@@ -23,7 +23,10 @@ export function prefix64(words: Int32Array, at: number, n: number, maskBits: num
   return (i - at) >> 1
 }
 
-/** The first of `n` entries that fails the test or is empty, or `n`: where the test does not exclude empty entries, which several bits tell. */
+/**
+ * The index of the first of `n` entries that fails the test or is empty; `n` if none does. Some formats mark an empty entry by several bits, so that
+ * the test alone does not exclude empty entries: this variant asks for both.
+ */
 export function fullPrefix64(
   words: Int32Array,
   at: number,
@@ -55,7 +58,7 @@ export function fullPrefix64(
   return (i - at) >> 1
 }
 
-/** The same for 32-bit entries. */
+/** {@link fullPrefix64} for 32-bit entries. */
 export function fullPrefix32(
   words: Int32Array,
   at: number,
@@ -74,7 +77,7 @@ export function fullPrefix32(
   return (i - at) | 0
 }
 
-/** The same as {@link prefix64} for 32-bit entries. */
+/** {@link prefix64} for 32-bit entries. */
 export function prefix32(words: Int32Array, at: number, n: number, maskBits: number, valueBits: number): number {
   const mask = maskBits | 0
   const value = valueBits | 0

@@ -1,6 +1,6 @@
 /**
- * The short way for one page a call, which callers do as often as they map many: *tries* that either do the whole job or nothing, in which
- * case the general code runs, and finds the missing table, the conflict or the error. They serve the smallest page where it is told by masks
+ * The fast path for one page a call, which is as common as a call for many. Each *try* does the whole job or nothing. When it does nothing, the
+ * slow path runs, and finds the missing table, the conflict or the error. The tries serve the smallest page where masks recognise it
  * and holds its address in place or in a few moved pieces, in a table that the walk cache knows. Everything they read is an int32 of one
  * object, and no loop, second size or message is in them: they stay below the size that V8 inlines.
  */
@@ -46,7 +46,7 @@ export interface OnePage {
   readonly attrs: Int32Array
 }
 
-/** The word index of the empty entry that a page may be mapped in, whose addresses are then in the lanes; -1 when the general way must. */
+/** The word index of the empty entry that a page may be mapped in, whose addresses are then in the lanes; -1 when the slow path must. */
 const emptyPlace = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): number => {
   if (typeof iova !== 'bigint' || typeof paddr !== 'bigint' || typeof prot !== 'number') return -1
   const iova64 = BigInt.asUintN(64, iova)
@@ -69,7 +69,7 @@ const emptyPlace = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, p
   return (t.words[at]! & one.emptyMask) === one.emptyValue ? at : -1
 }
 
-/** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the general way must. */
+/** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the slow path must. */
 export const mapOne = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
   const at = emptyPlace(t, one, iova, paddr, prot)
   if (at < 0) return false
@@ -82,7 +82,7 @@ export const mapOne = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint
   return true
 }
 
-/** The same for addresses that move. Apart: together, both would cost more registers than there are. */
+/** Maps one page whose address bits move in the descriptor. It stands apart, since both in one function need more registers than there are. */
 export const mapOneMoved = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, prot: number): boolean => {
   const moves = one.moves as Moves
   const at = emptyPlace(t, one, iova, paddr, prot)
@@ -95,7 +95,7 @@ export const mapOneMoved = (t: KnownTables, one: OnePage, iova: bigint, paddr: b
   return true
 }
 
-/** Clears one page, and reports nothing yet; false, with nothing done, when the general way must. */
+/** Clears one page, and reports nothing yet; false, with nothing done, when the slow path must. */
 export const unmapOne = (t: KnownTables, one: OnePage, iova: bigint): boolean => {
   if (typeof iova !== 'bigint') return false
   const iova64 = BigInt.asUintN(64, iova)
@@ -119,7 +119,7 @@ export const unmapOne = (t: KnownTables, one: OnePage, iova: bigint): boolean =>
   return true
 }
 
-/** Translates an address in a page; undefined when the general way must, which includes that nothing is mapped. */
+/** Translates an address in a page; undefined when the slow path must, which includes that nothing is mapped. */
 export const translateOne = (t: KnownTables, one: OnePage, iova: bigint): bigint | undefined => {
   if (typeof iova !== 'bigint') return undefined
   const iova64 = BigInt.asUintN(64, iova)

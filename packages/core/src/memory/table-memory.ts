@@ -45,7 +45,7 @@ export class NoTableMemory extends Error {
 export class TableMemory {
   readonly pool: TablePool
   readonly words: Int32Array
-  /** The same memory, one entry of 64 bits an element. */
+  /** That memory again, with one 64-bit entry an element. */
   readonly doubles: Float64Array
   /** What does bulk runs instead of the loops, where the memory is a WebAssembly's. */
   readonly kernel: RunKernel | undefined

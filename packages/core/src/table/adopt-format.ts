@@ -86,7 +86,7 @@ function shapeOf({ nodes, top, ias, window, roots = 1, spaceBits = 64 }: Geometr
 }
 
 /**
- * The format with a tree, and a context, that are given. Its tables are told by what hardware tells them by, not by all bits that we set;
+ * The format with a tree, and a context, that are given. Its tables are recognised by the bits that hardware looks at, not by all bits that we set;
  * pages apart from marked ones that are only read; and a prot is written only where its bits mean the same here.
  */
 function adopting(format: AnyFmt, geometry: Geometry, context: unknown): AnyFmt {
@@ -116,7 +116,7 @@ function asRead(node: LevelNode, kind: Kind, sets: Map<TableKind, bigint>): Kind
   return read
 }
 
-/** A size that is told by no bits, after marks that are only read: the same without their bits, and with any others of them. */
+/** A size that no bits mark, behind sizes whose marks are only read: it is recognised without those marks, and by any of its other bits. */
 function apart(size: LeafSize, before: readonly LeafSize[]): readonly LeafSize[] {
   const marks = before.filter(({ encode }) => encode === false).map(({ match }) => match)
   if (size.match !== undefined || marks.length === 0 || marks.some((mark) => mark === undefined || mark.value === 0n)) return [size]

@@ -148,7 +148,7 @@ export class IotlbGather {
     return this.#gathered.leafLevels
   }
 
-  /** The same for tables. */
+  /** Notes the level of tables that were unmapped. */
   get tableLevels(): number {
     return this.#gathered.tableLevels
   }

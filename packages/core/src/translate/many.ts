@@ -35,16 +35,16 @@ function translateMany(r: Request, iovas: BigUint64Array, out: BigUint64Array): 
   const plain = shaped && isPlainest(plan)
   for (let i = 0; i < from.length; i = (i + 2 * CHUNK) | 0) {
     const end = Math.min(i + 2 * CHUNK, from.length)
-    let waiting: number
-    if (plain) waiting = translatePlain(t, plan, from, to, i, end)
-    else if (shaped && plan.moves !== undefined) waiting = translateMoved(t, plan, from, to, i, end)
-    else waiting = waitAll(i, end)
-    hits += ((end - i) >> 1) - waiting + translateWaiting(r, from, to, waiting)
+    let misses: number
+    if (plain) misses = translatePlain(t, plan, from, to, i, end)
+    else if (shaped && plan.moves !== undefined) misses = translateMoved(t, plan, from, to, i, end)
+    else misses = queueAll(i, end)
+    hits += ((end - i) >> 1) - misses + translateMisses(r, from, to, misses)
   }
   return hits
 }
 
-/** Whether a leaf is told by its low lane alone and holds its address unmoved: the shape for which {@link translatePlain} is written. */
+/** Whether the low lane alone recognises a leaf, and its address stands unmoved: the shape for which {@link translatePlain} is written. */
 function isPlainest(plan: LeafPlan): boolean {
   return plan.plain && !plan.checkEmpty && plan.matchMaskHi === 0
 }
@@ -54,42 +54,42 @@ function isPlainest(plan: LeafPlan): boolean {
  * are read one after the other, by loads that depend on nothing. A processor has dozens of these under way, where each would wait for its walk.
  */
 const CHUNK = 64
-/** Where in the batch those stand who wait. */
-const waitingAt = new Int32Array(CHUNK)
-/** The word index of each one's entry, or -1 where no table of the last node is on the way. */
-const waitingPlace = new Int32Array(CHUNK)
+/** The misses of a chunk are queued: the place of each in the batch. */
+const missAt = new Int32Array(CHUNK)
+/** The word index of each miss's entry, or -1 where no table of the last node is on the way. */
+const missPlace = new Int32Array(CHUNK)
 /** That entry's low lane. */
-const waitingLow = new Int32Array(CHUNK)
+const missLow = new Int32Array(CHUNK)
 
-function waitAll(start: number, end: number): number {
-  let waiting = 0
-  for (let i = start; i < end; i += 2) waitingAt[waiting++] = i
-  return waiting
+function queueAll(start: number, end: number): number {
+  let misses = 0
+  for (let i = start; i < end; i += 2) missAt[misses++] = i
+  return misses
 }
 
-/** Translates those who wait; returns how many are mapped. */
-function translateWaiting(r: Request, from: Int32Array, to: Int32Array, waiting: number): number {
+/** Resolves the misses that are queued, in three passes so that their loads overlap; returns how many are mapped. */
+function translateMisses(r: Request, from: Int32Array, to: Int32Array, misses: number): number {
   const { t } = r
   const last = t.last
   const words = t.words
-  for (let j = 0; j < waiting; j = (j + 1) | 0) {
-    const i = waitingAt[j]!
+  for (let j = 0; j < misses; j = (j + 1) | 0) {
+    const i = missAt[j]!
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
     const table = t.findTable(last, hi, lo)
-    waitingPlace[j] = table < 0 ? -1 : table + (slotIndex(last, hi, lo) << last.entryLg)
+    missPlace[j] = table < 0 ? -1 : table + (slotIndex(last, hi, lo) << last.entryLg)
   }
-  for (let j = 0; j < waiting; j = (j + 1) | 0) {
-    const at = waitingPlace[j]!
-    waitingLow[j] = at < 0 ? 0 : words[at]!
+  for (let j = 0; j < misses; j = (j + 1) | 0) {
+    const at = missPlace[j]!
+    missLow[j] = at < 0 ? 0 : words[at]!
   }
   let hits = 0
-  for (let j = 0; j < waiting; j = (j + 1) | 0) {
-    const i = waitingAt[j]!
+  for (let j = 0; j < misses; j = (j + 1) | 0) {
+    const i = missAt[j]!
     r.lo = from[i]!
     r.hi = from[(i + 1) | 0]!
-    const at = waitingPlace[j]!
-    const hit = at < 0 ? lookup(r) : translateBy(r, last, at, waitingLow[j]!)
+    const at = missPlace[j]!
+    const hit = at < 0 ? lookup(r) : translateBy(r, last, at, missLow[j]!)
     to[i] = hit ? r.paddrLo : -1
     to[(i + 1) | 0] = hit ? r.paddrHi : -1
     if (hit) hits = (hits + 1) | 0
@@ -120,7 +120,7 @@ function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
   const stampHigh = t.stampHigh | 0
   const upLg = t.upLg | 0
   const stop = end | 0
-  let waiting = 0
+  let misses = 0
   for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
@@ -135,10 +135,10 @@ function translatePlain(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
         continue
       }
     }
-    waitingAt[waiting] = i
-    waiting = (waiting + 1) | 0
+    missAt[misses] = i
+    misses = (misses + 1) | 0
   }
-  return waiting
+  return misses
 }
 
 /**
@@ -158,7 +158,7 @@ function translateMoved(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
   const stampHigh = t.stampHigh | 0
   const upLg = t.upLg | 0
   const stop = end | 0
-  let waiting = 0
+  let misses = 0
   for (let i = start | 0; i < stop; i = (i + 2) | 0) {
     const lo = from[i]!
     const hi = from[(i + 1) | 0]!
@@ -175,10 +175,10 @@ function translateMoved(t: Tree, plan: LeafPlan, from: Int32Array, to: Int32Arra
         continue
       }
     }
-    waitingAt[waiting] = i
-    waiting = (waiting + 1) | 0
+    missAt[misses] = i
+    misses = (misses + 1) | 0
   }
-  return waiting
+  return misses
 }
 
 /** The index of the first address that is not in the input window, or their number. */

@@ -147,8 +147,8 @@ export class Tree extends TableMemory {
   }
 
   /**
-   * Begins a walk, whose end {@link Tree.remember} may enter: from now on the stamp is that of the generation. A table that is freed has a new
-   * one, too, and never begins a walk: no short way leads into it any more.
+   * Begins a walk, whose end {@link Tree.remember} may enter: from now on the stamp is that of the generation. Freeing a table renews its stamp as
+   * well, so that no entry of the walk cache matches it any more.
    */
   beginWalk(): void {
     if (this.generation !== this.meta[GENERATION]) this.renewStamp()
@@ -263,7 +263,7 @@ function syncedOr(t: Tree, parent: HotNode, made: PtPtr, at: number): void {
   }
 }
 
-/** The same by an exchange: another worker that was first wins. */
+/** Installs the table by compare-and-exchange: the worker that comes first wins, and the others give their tables back. */
 function installShared(t: Tree, node: HotNode, child: HotNode, at: number): number {
   const expected = t.rawAt(node, at)
   // What was empty a moment ago may hold another worker's table by now.
