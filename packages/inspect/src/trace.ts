@@ -7,7 +7,7 @@
  *
  * Line format: the kernel's documentation of ftrace ("Output format"). The end of a range is exclusive.
  */
-import { hex, type IoPageTable, IoPgtableError, type IotlbGather, type Prot } from '@io-pgtable/core'
+import { hex, type IoPageTable, IoPgtableError, IotlbGather, type Prot } from '@io-pgtable/core'
 
 /** What each event has, whatever it says. */
 interface TraceLine {
@@ -259,7 +259,10 @@ export class TraceReplay {
   /** Bytes, or why it was refused. */
   #unmap({ iova, size }: UnmapEvent, gather: IotlbGather | undefined): number | string {
     try {
-      return this.table.unmap(iova, size, gather)
+      const used = gather ?? new IotlbGather()
+      const unmapped = this.table.unmapRange(iova, size, used)
+      if (gather === undefined) used.sync()
+      return unmapped
     } catch (error) {
       if (error instanceof IoPgtableError && (error.code === 'EINVAL' || error.code === 'ERANGE')) return error.message
       throw error

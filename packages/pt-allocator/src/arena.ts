@@ -2,17 +2,10 @@
 import { BitTree, lowestBit } from './bit-tree.ts'
 import { Buddy } from './buddy.ts'
 import * as L from './layout.ts'
-import { MIN_SHIFT, PAGE, PAGE_SHIFT } from './layout.ts'
+import { BLOCK, CHUNKS, KIND, MIN_SHIFT, MIXED, PAGE, PAGE_SHIFT, SHIFT_AT, SHIFT_MASK } from './layout.ts'
 
-// A record's state: bits 1:0 what starts at the page, 7:2 log2 of its block size, 8 chunks have several owners, 15:9 first chunk never used.
-const BLOCK = 1
-const CHUNKS = 2
-const KIND = 3
-const SHIFT_AT = 2
-const SHIFT_MASK = 63
 /** The state of a block of one page. */
 const ONE_PAGE = BLOCK | (PAGE_SHIFT << SHIFT_AT)
-const MIXED = 0x100
 const FRESH_AT = 9
 const FRESH_MASK = 0x7f
 /** Below this, a record has no room for the owner of each chunk. */
@@ -199,10 +192,10 @@ export class Arena {
     if (page < 0) return -1
     const record = this.#records + page * L.RECORD_WORDS
     const fresh = this.dirty === 0 ? 0 : PAGE >> shift
-    this.#meta[record] = CHUNKS | (shift << SHIFT_AT) | (fresh << FRESH_AT)
     this.#tags[this.#tagAt(record, page, shift, 0)] = owner
     this.#meta[record + 3] = lowChunks(shift)
     if (shift === MIN_SHIFT) this.#meta[record + 2] = -1
+    this.#meta[record] = CHUNKS | (shift << SHIFT_AT) | (fresh << FRESH_AT)
     this.#rooms[shift]!.add(page)
     return page
   }
@@ -276,11 +269,11 @@ export class Arena {
 }
 
 /** The free bits of chunks 0..31 when all are free. */
-function lowChunks(shift: number): number {
+export function lowChunks(shift: number): number {
   return PAGE >> shift >= 32 ? -1 : (1 << (PAGE >> shift)) - 1
 }
 
 /** Bytes of the side record of a page. */
-function sideBytes(shift: number): number {
+export function sideBytes(shift: number): number {
   return (PAGE >> shift) * 2
 }

@@ -1,4 +1,5 @@
 /** Tables that left a tree, but that a hardware walker may still read: they go back to the pool together, when the TLB is flushed. */
+import { IoPgtableError } from './errors.ts'
 import { PAGE } from './layout.ts'
 import type { PtPool, PtPtr } from './pool.ts'
 
@@ -61,16 +62,27 @@ export class PtFreeList {
 
   /**
    * Frees all that was added, under one lock, as one change of the generation. The list is then empty and may be used again.
-   * @throws `EFAULT` when a block was freed since, or added twice; all others are freed all the same
+   * @throws `EFAULT` when a block was freed since, or added twice; all others are freed all the same. `EBUSY`: the list is as it was
    */
   putBack(): void {
     if (this.#counts.length === 0) return
     const starts = this.#starts
     const counts = this.#counts
-    this.#starts = []
-    this.#counts = []
+    const bytes = this.#bytes
+    this.#become([], [], 0)
+    try {
+      this.#pool.freeRuns(starts, counts)
+    } catch (error) {
+      // nothing was freed without the lock
+      if (error instanceof IoPgtableError && error.code === 'EBUSY') this.#become(starts, counts, bytes)
+      throw error
+    }
+  }
+
+  #become(starts: PtPtr[], counts: number[], bytes: number): void {
+    this.#starts = starts
+    this.#counts = counts
     this.#next = -1
-    this.#bytes = 0
-    this.#pool.freeRuns(starts, counts)
+    this.#bytes = bytes
   }
 }

@@ -48,6 +48,14 @@ export const HEADER_WORDS = 128
 /** Tells a pool's bookkeeping, of this layout, from other memory. */
 export const MAGIC_VALUE = 0x50_74_50_01
 
+// A record's state: bits 1:0 what starts at the page, 7:2 log2 of its block size, 8 chunks have several owners, 15:9 first chunk never used.
+export const BLOCK = 1
+export const CHUNKS = 2
+export const KIND = 3
+export const SHIFT_AT = 2
+export const SHIFT_MASK = 63
+export const MIXED = 0x100
+
 /** Words of a page's record: state, owners, owners or free chunks 32..63, free chunks 0..31. */
 export const RECORD_WORDS = 4
 /** Owner tags of a page's side record, one for each 64-byte chunk. */

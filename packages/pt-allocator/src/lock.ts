@@ -4,6 +4,10 @@ import { LOCK } from './layout.ts'
 
 /** Milliseconds after which a lock is taken for lost. */
 const LOST_AFTER = 10_000
+/** The word of a lock: nobody holds it; somebody does; he does not let go, as somebody else found out by waiting. */
+const FREE = 0
+const HELD = 1
+const LOST = 2
 
 /** The pool's lock: see {@link spinLock}. */
 export function lock(meta: Int32Array, op: string): void {
@@ -16,24 +20,26 @@ export function unlock(meta: Int32Array): void {
 
 /**
  * Takes the lock that is one word of shared memory, zero while nobody holds it.
- * @throws `EBUSY` when nobody lets go for ten seconds: a worker was terminated inside of a call
+ * @throws `EBUSY` when nobody lets go for ten seconds, which means that a worker was terminated inside of a call; from then on, at once
  */
 export function spinLock(words: Int32Array, at: number, op: string): void {
-  if (Atomics.compareExchange(words, at, 0, 1) !== 0) spin(words, at, op)
+  if (Atomics.compareExchange(words, at, FREE, HELD) !== FREE) spin(words, at, op)
 }
 
-/** Lets go of a lock that {@link spinLock} took. */
+/** Lets go of a lock that {@link spinLock} took. One that was taken for lost meanwhile is sound again. */
 export function spinUnlock(words: Int32Array, at: number): void {
-  Atomics.store(words, at, 0)
+  Atomics.store(words, at, FREE)
 }
 
 function spin(words: Int32Array, at: number, op: string): void {
   const start = Date.now()
   for (let spins = 1; ; spins++) {
     // looking before taking leaves the cache line with its owner
-    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, 1) === 0) return
-    if ((spins & 0xffff) === 0 && Date.now() - start > LOST_AFTER) {
+    const state = Atomics.load(words, at)
+    if (state === FREE && Atomics.compareExchange(words, at, FREE, HELD) === FREE) return
+    const late = (spins & 0xffff) === 0 && Date.now() - start > LOST_AFTER
+    if (late) Atomics.compareExchange(words, at, HELD, LOST)
+    if (late || state === LOST)
       throw new IoPgtableError('EBUSY', op, `a lock was not released for ${LOST_AFTER} ms: was a worker terminated inside of a call?`)
-    }
   }
 }

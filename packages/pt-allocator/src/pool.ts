@@ -3,10 +3,11 @@ import { Arena } from './arena.ts'
 import { IoPgtableError, show } from './errors.ts'
 import { Faults } from './faults.ts'
 import { PtFreeList } from './free-list.ts'
-import { GENERATION, type Layout, layoutOf, PAGE, UNIT } from './layout.ts'
+import { GENERATION, type Layout, LOCK, layoutOf, PAGE, UNIT } from './layout.ts'
 import { lock, unlock } from './lock.ts'
 import { checkHooks, checkOptions, newBuffer, type PtPoolHooks, type PtPoolOptions, type PtWasmMemory } from './options.ts'
 import { OwnerNames } from './owners.ts'
+import { repair } from './repair.ts'
 import { leaksOf, type PtLeak, type PtPoolStats, statsOf } from './report.ts'
 import { adoptMeta, checkToken, type PtPoolToken } from './token.ts'
 import { type Zero, zeroOf } from './zero.ts'
@@ -227,6 +228,19 @@ export class PtPool {
   bumpGeneration(): void {
     if (this.shared) Atomics.add(this.meta, GENERATION, 1)
     else this.meta[GENERATION] = (this.meta[GENERATION]! + 1) | 0
+  }
+
+  /**
+   * Takes the lock of a shared pool from a worker that was terminated inside of a call, and makes the bookkeeping sound again. Only for an owner
+   * who knows that no other thread is in a call. The blocks of that worker stay live: {@link PtPool.leaks} tells them.
+   * @returns whether the lock was held
+   */
+  recover(): boolean {
+    if (!this.shared || Atomics.load(this.meta, LOCK) === 0) return false
+    repair(this.meta, this.#layout)
+    this.bumpGeneration()
+    unlock(this.meta)
+    return true
   }
 
   stats(): PtPoolStats {

@@ -32,6 +32,7 @@ export function readAndClearDirty(
 ): void {
   const r = own.openChange('readAndClearDirty')
   const { t } = r
+  if (typeof visit !== 'function') throw new IoPgtableError('EINVAL', 'readAndClearDirty', `visit ${String(visit)}: a function expected`)
   const wrong = explainRange(t.compiled, 'readAndClearDirty', iova, undefined, size, t.compiled.granule)
   if (wrong !== undefined) throw wrong
   bindGather('readAndClearDirty', gather, t)

@@ -26,9 +26,12 @@ export interface ProtectOptions {
 }
 
 /** See `IoPageTable.protect`. */
-export function protect(own: Request, iova: bigint, size: number, prot: Prot, { gather, cut = false }: ProtectOptions): number {
+export function protect(own: Request, iova: bigint, size: number, prot: Prot, options: ProtectOptions): number {
   const r = own.openChange('protect')
   const { t } = r
+  if (typeof options !== 'object' || options === null)
+    throw new IoPgtableError('EINVAL', 'protect', `options ${String(options)}: an object expected`)
+  const { gather, cut = false } = options
   bindGather('protect', gather, t)
   const wrong = explainRange(t.compiled, 'protect', iova, undefined, size, t.compiled.granule)
   if (wrong !== undefined) throw wrong

@@ -17,7 +17,7 @@ export function unmapCovered(r: Request): number {
   const bytes = r.left
   held(r, 'unmapPages', sweep)
   r.finishGather()
-  if (r.stop === 'part') r.warn(partStays(r.iova, r.t.compiled.granule))
+  if (r.stop === 'part') r.warn(partStays('unmapPages', r.iova, r.t.compiled.granule))
   return bytes - r.left
 }
 

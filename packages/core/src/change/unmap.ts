@@ -1,6 +1,7 @@
 /** Unmapping: any run of consecutive mappings, whatever calls made them. */
 
 import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { hex } from '../errors.ts'
 import { isKernelRun, type RunKernel } from '../hot/accelerator.ts'
 import { advanceHi, advanceLo, highOf, join, lowOf } from '../hot/lanes.ts'
 import { unmapOne } from '../hot/one-page.ts'
@@ -39,7 +40,7 @@ export function unmapPages(own: Request, iova: bigint, pgsize: number, pgcount: 
   r.left = pgsize * pgcount
   if (c.policy.freeTables === 'covered') return unmapCovered(r)
   held(r, 'unmapPages', unmapRun)
-  if (r.stop === 'part') r.warn(partStays(r.iova, pgsize))
+  if (r.stop === 'part') r.warn(partStays('unmapPages', r.iova, pgsize))
   return pgsize * pgcount - r.left
 }
 
@@ -57,13 +58,19 @@ export function unmapRange(own: Request, iova: bigint, bytes: number, gather: Io
   r.left = bytes
   if (c.policy.freeTables === 'covered') return unmapCovered(r)
   held(r, 'unmapPages', unmapRuns)
-  if (r.stop === 'part') r.warn(partStays(r.iova, r.size.pgsize))
+  if (r.stop === 'part') r.warn(partStays('unmapPages', r.iova, r.size.pgsize))
   return bytes - r.left
 }
 
 /** See `IoPageTable.unmap`. */
 export function unmap(own: Request, iova: bigint, bytes: number, gather: IotlbGather | undefined): number {
-  if (gather !== undefined) return unmapRange(own, iova, bytes, gather)
+  const unmapped = gather === undefined ? unmapSynced(own, iova, bytes) : unmapRange(own, iova, bytes, gather)
+  if (own.stop !== 'part') return unmapped
+  throw partStays('unmap', own.iova, own.left, unmapped === 0 ? '' : `; the ${hex(unmapped)} bytes before it are unmapped`)
+}
+
+/** Unmaps a range with a gather of its own. */
+function unmapSynced(own: Request, iova: bigint, bytes: number): number {
   const used = new IotlbGather()
   try {
     const unmapped = unmapRange(own, iova, bytes, used)

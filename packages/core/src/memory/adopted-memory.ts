@@ -10,7 +10,20 @@ import type { TableList } from '../tlb/gather.ts'
 export interface TablePool
   extends Pick<
     PtPool,
-    'words' | 'doubles' | 'cells' | 'meta' | 'base' | 'size' | 'shared' | 'sync' | 'alloc' | 'free' | 'physOf' | 'bumpGeneration' | 'token'
+    | 'words'
+    | 'doubles'
+    | 'cells'
+    | 'meta'
+    | 'base'
+    | 'size'
+    | 'shared'
+    | 'sync'
+    | 'alloc'
+    | 'free'
+    | 'physOf'
+    | 'bumpGeneration'
+    | 'token'
+    | 'stats'
   > {
   freeList(): TableList
 }
@@ -76,6 +89,10 @@ export class AdoptedMemory implements TablePool {
 
   bumpGeneration(): void {
     this.#pool.bumpGeneration()
+  }
+
+  stats(): ReturnType<PtPool['stats']> {
+    return this.#pool.stats()
   }
 
   token(): never {

@@ -104,6 +104,10 @@ export class TableMemory {
   /** The memory from a physical address on, and less of it where it ends; undefined outside. */
   bytesAt(paddr: bigint, byteLength: number): Uint8Array | undefined {
     const { words, base, size } = this.pool
+    if (typeof paddr !== 'bigint' || !Number.isSafeInteger(byteLength) || byteLength < 0) {
+      const text = `${String(byteLength)} bytes at ${String(paddr)}: a number of bytes, and an address that is a bigint, expected`
+      throw new IoPgtableError('EINVAL', 'readMemory', text)
+    }
     const offset = paddr - base
     if (offset < 0n || offset >= BigInt(size)) return undefined
     return new Uint8Array(words.buffer, words.byteOffset + Number(offset), Math.min(byteLength, size - Number(offset)))
@@ -250,8 +254,12 @@ export class TableMemory {
     let done = 0
     try {
       for (const list of lists) {
-        this.account(-list.bytes)
-        this.call(() => list.putBack())
+        const { bytes } = list
+        try {
+          this.call(() => list.putBack())
+        } finally {
+          this.account(list.bytes - bytes)
+        }
         done++
       }
     } catch (error) {

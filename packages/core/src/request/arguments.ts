@@ -114,16 +114,34 @@ export function explainPages(
   pgcount: number,
 ): IoPgtableError {
   const plan = planOf(c, pgsize)
+  for (const [name, value] of [
+    ['pgsize', pgsize],
+    ['pgcount', pgcount],
+  ] as const)
+    if (typeof value === 'bigint') return noNumber(op, name, value)
   if (plan === undefined)
     return invalid(op, 'pgsize', pgsize, `one of the page sizes ${c.plans.map((p) => hex(p.pgsize)).join(', ')} expected`)
   if (!Number.isInteger(pgcount) || pgcount < 1) return invalid(op, 'pgcount', pgcount, 'a positive integer expected')
   const bytes = pgsize * pgcount
-  if (bytes > Number.MAX_SAFE_INTEGER) return error('ERANGE', op, 'pgcount', pgcount, 'pgcount * pgsize must be below 2^53')
+  if (bytes > Number.MAX_SAFE_INTEGER) {
+    const most = Math.floor(Number.MAX_SAFE_INTEGER / pgsize)
+    return error('ERANGE', op, 'pgcount', pgcount, `pgcount * pgsize must be below 2^53: ${hex(most)} pages of ${hex(pgsize)} at most`)
+  }
   return (
     explainAddress(c, op, 'iova', iova, pgsize, bytes) ??
     (paddr === undefined ? undefined : (explainAddress(c, op, 'paddr', paddr, pgsize, bytes) ?? explainFit(op, plan, paddr, bytes))) ??
     invalid(op, 'iova', iova, 'refused')
   )
+}
+
+/** Addresses are bigints, so that sizes are mistaken for them. */
+function noNumber(op: string, name: string, value: bigint): IoPgtableError {
+  return invalid(op, name, value, 'sizes and counts are numbers, this is a bigint')
+}
+
+/** What is wrong with one input address; undefined when it is good. */
+export function explainOne(c: Compiled, op: string, iova: bigint): IoPgtableError | undefined {
+  return explainAddress(c, op, 'iova', iova, 1, 1)
 }
 
 /** Whether the descriptor has a place for every bit of the output addresses. */
@@ -151,6 +169,7 @@ export function explainRange(
   size: number,
   align: number,
 ): IoPgtableError | undefined {
+  if (typeof size === 'bigint') return noNumber(op, 'size', size)
   if (!Number.isSafeInteger(size) || size <= 0) return invalid(op, 'size', size, 'a positive integer below 2^53 expected')
   if (size % align !== 0) return invalid(op, 'size', size, `a multiple of ${hex(align)} expected`)
   return (
@@ -171,7 +190,8 @@ function explainAddress(
   if (!isAddress(value)) return error('ERANGE', op, name, value, 'an unsigned 64-bit address expected')
   const last = value + BigInt(bytes) - 1n
   const good = name === 'paddr' ? last < 1n << BigInt(c.geometry.oas) : inOneWindow(c, value, last)
-  if (!good) return error('ERANGE', op, name, value, `${hex(bytes)} bytes from there must lie inside the ${limits(c, name)}`)
+  const what = bytes === 1 ? 'it' : `${hex(bytes)} bytes from there`
+  if (!good) return error('ERANGE', op, name, value, `${what} must lie inside the ${limits(c, name)}`)
   if (value % BigInt(align) !== 0n) return invalid(op, name, value, `a multiple of ${hex(align)} expected`)
   return undefined
 }
@@ -209,7 +229,7 @@ export const EVERYTHING: AddressRange = { first: 0n, last: (1n << 64n) - 1n }
 
 /** A range that a caller gave, or everything. @throws `EINVAL` for what is no range of 64-bit addresses */
 export function checkedRange(op: string, range: AddressRange = EVERYTHING): AddressRange {
-  const { first, last } = range
+  const { first, last } = range ?? { first: 'null', last: 'null' }
   if (!isAddress(first) || !isAddress(last) || first > last) {
     const text = `range ${String(first)}..${String(last)}: two 64-bit addresses expected, the first and the last one`
     throw new IoPgtableError('EINVAL', op, text, { value: typeof first === 'bigint' ? first : String(first) })

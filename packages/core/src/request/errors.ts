@@ -22,9 +22,9 @@ export function bindGather(op: string, gather: IotlbGather | undefined, t: Tree)
 }
 
 /** An unmap ended at a part of a larger leaf. */
-export function partStays(iova: bigint, pgsize: number): IoPgtableError {
-  const text = `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays`
-  return new IoPgtableError('EINVAL', 'unmapPages', text, { value: iova })
+export function partStays(op: string, iova: bigint, pgsize: number, more = ''): IoPgtableError {
+  const text = `${hex(pgsize)} bytes at iova ${hex(iova)} are a part of a larger leaf, which stays${more}`
+  return new IoPgtableError('EINVAL', op, text, { value: iova })
 }
 
 export function noSizes(op: string): IoPgtableError {

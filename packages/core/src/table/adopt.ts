@@ -11,7 +11,7 @@ import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { Tree } from '../tree/tree.ts'
 import { adoptRegisters, adoptRoots } from './adopt-format.ts'
 import { newState, type Parts, partsOf } from './create.ts'
-import type { TableOptions } from './table-options.ts'
+import { checkHooks, type TableOptions } from './table-options.ts'
 
 /** What a table is adopted with, beside the members of its configuration that registers do not tell. */
 export interface AdoptOptions<F> extends Omit<TableOptions, 'debug'> {
@@ -35,6 +35,7 @@ export type AdoptRequest<F extends AnyFmt> = AdoptOptions<F> & Partial<ConfigOf<
 
 /** Finds and checks the table. @throws `EINVAL`, `EFAULT`: see `IoPageTable.adopt` */
 export function adoptTable(format: AnyFmt, request: AdoptOptions<AnyFmt> & Partial<FormatConfig>): Parts {
+  checkHooks('adopt', request)
   const { allocator, memory, registers, root, roots, onForeign, tlb, onWarn, onRoot, debug, name, ...given } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'adopt', 'allocator: a PtPool expected')
   if ((registers === undefined) === (roots === undefined)) throw new IoPgtableError('EINVAL', 'adopt', 'either registers or roots expected')

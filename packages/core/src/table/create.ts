@@ -1,5 +1,6 @@
 /** How a table begins, whichever way it is made, and how it ends. */
 import { type Compiled, compileFormat } from '../compile/compile.ts'
+import { type Device, Devres } from '../device/device.ts'
 import { LifetimeWatch } from '../device/lifetime.ts'
 import { IoPgtableError } from '../errors.ts'
 import { agreedConfig } from '../format/config.ts'
@@ -14,7 +15,7 @@ import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { flushEverything, freeTree, unlinkOwn } from '../tree/prune.ts'
 import { rootView } from '../tree/root-view.ts'
 import { Tree } from '../tree/tree.ts'
-import { type AttachOptions, TABLE_OPTIONS, type TableOptions } from './table-options.ts'
+import { type AttachOptions, checkHooks, TABLE_OPTIONS, type TableOptions } from './table-options.ts'
 
 /** What a table is made of. */
 export interface Parts {
@@ -36,6 +37,7 @@ export interface FastPaths {
 
 /** See `IoPageTable.createRaw`. `make` makes the table of its parts. */
 export function createTable<T extends object>(format: AnyFmt, request: TableOptions & FormatConfig, make: (parts: Parts) => T): T {
+  checkHooks('createRaw', request)
   const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
   const compiled = compileFormat(format, agreedConfig(format, wanted, TABLE_OPTIONS))
@@ -55,8 +57,21 @@ export function createTable<T extends object>(format: AnyFmt, request: TableOpti
   }
 }
 
+/** See `IoPageTable.create`. The device may be unbound while its table is made, by a hook of the pool: the table is then nobody's. */
+export function createBound<T extends Disposable>(device: Device, make: () => T): Devres<T> {
+  device.requireBound('create')
+  const table = make()
+  try {
+    return new Devres(device, table)
+  } catch (error) {
+    table[Symbol.dispose]()
+    throw error
+  }
+}
+
 /** See `IoPageTable.attach`. */
 export function attachTable(format: AnyFmt, token: TableToken, options: AttachOptions): Parts {
+  checkHooks('attach', options)
   const { config, debug, state, owner } = openShared(format, token)
   if (state[STATE_STATUS] !== LIVE) throw dead('attach', format.FORMAT)
   const pool = attachPool(token, options)
@@ -115,6 +130,8 @@ export function shareTable(own: Request): TableToken {
 /** See `IoPageTable.free`. */
 export function freeTable(own: Request): void {
   const { t } = own.openChange('free')
+  // One whose lock is lost takes nothing back: the table lives on until it is recovered.
+  if (t.pool.shared) t.pool.stats()
   unlinkOwn(t)
   flushEverything(t)
   if (Atomics.compareExchange(t.state, STATE_STATUS, LIVE, DEAD) !== LIVE) throw dead('free', t.compiled.format.FORMAT)

@@ -5,7 +5,7 @@ import { mapPages, mapRange } from '../change/map.ts'
 import { type ProtectOptions, protect } from '../change/protect.ts'
 import { trim } from '../change/trim.ts'
 import { unmap, unmapPages, unmapRange } from '../change/unmap.ts'
-import { type Device, Devres } from '../device/device.ts'
+import type { Device, Devres } from '../device/device.ts'
 import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from '../format/format.ts'
 import type { Prot } from '../format/prot.ts'
 import { mapOne, mapOneMoved, type OnePage, translateOne, unmapOne } from '../hot/one-page.ts'
@@ -21,7 +21,7 @@ import { iovaToPhys, walk } from '../translate/one.ts'
 import { rootView } from '../tree/root-view.ts'
 import type { Tree } from '../tree/tree.ts'
 import { type AdoptOptions, type AdoptRequest, adoptTable } from './adopt.ts'
-import { attachTable, createTable, freeTable, isLive, type Parts, shareTable } from './create.ts'
+import { attachTable, createBound, createTable, freeTable, isLive, type Parts, shareTable } from './create.ts'
 import type { AttachOptions, TableOptions } from './table-options.ts'
 
 /**
@@ -66,8 +66,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
 
   /** A table that lives no longer than the device's binding: unbinding revokes access and frees it. @throws `ENODEV` when it is not bound. */
   static create<F extends AnyFmt>(device: Device, format: F, request: TableOptions & ConfigOf<F>): Devres<IoPageTable<F>> {
-    device.requireBound('create')
-    return new Devres(device, IoPageTable.createRaw(format, request))
+    return createBound(device, () => IoPageTable.createRaw(format, request))
   }
 
   /** Opens in this worker a table that another one shared. @throws `EINVAL` when the token is of another format, `ENODEV` when it is freed. */
@@ -126,7 +125,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return mapRange(this.#request, iova, paddr, size, prot)
   }
 
-  /** Unmaps a range of whole pages as `unmapPages` does, size by size. @returns bytes unmapped, a prefix (or more: see `unmapPages`) */
+  /** Unmaps a range as `unmapPages` does, by the sizes of `mapRange`: it ends before the first page of those that has a hole. @returns bytes: see `unmapPages` */
   unmapRange(iova: bigint, size: number, gather?: IotlbGather): number {
     return unmapRange(this.#request, iova, size, gather)
   }
@@ -139,7 +138,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     throw error
   }
 
-  /** `unmapRange`; without a gather it uses one of its own and syncs it. @returns bytes unmapped, a prefix */
+  /** `unmapRange`; without a gather it uses and syncs its own. @returns bytes unmapped @throws `EINVAL` for a part of a larger leaf, which stays */
   unmap(iova: bigint, size: number, gather?: IotlbGather): number {
     return unmap(this.#request, iova, size, gather)
   }

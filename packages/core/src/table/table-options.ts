@@ -1,7 +1,7 @@
 /** What a table is made with, beside its format's configuration. */
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import type { LifetimeDebug } from '../device/lifetime.ts'
-import type { IoPgtableError } from '../errors.ts'
+import { IoPgtableError } from '../errors.ts'
 import type { TlbFlushOps } from '../tlb/flush.ts'
 
 export interface DebugOptions {
@@ -46,4 +46,34 @@ export interface AttachOptions extends Pick<TableOptions, 'tlb' | 'onWarn' | 'on
   readonly sync?: (paddr: bigint, byteLength: number) => void
   /** As the pool's `onPressure`. */
   readonly onPressure?: (bytes: number) => void
+}
+
+/** What a caller may give that is called. */
+interface Called extends Pick<TableOptions, 'tlb' | 'onWarn' | 'onRoot' | 'debug'> {
+  readonly onForeign?: unknown
+}
+
+/** A callback that is none would be found out when it is wanted, at the latest by `free`. @throws `EINVAL` that names it */
+export function checkHooks(op: string, options: Called): void {
+  const { tlb, onWarn, onRoot, onForeign, debug } = objectOf(op, 'options', options)
+  const report = debug?.lifetime === undefined ? undefined : objectOf(op, 'debug.lifetime', debug.lifetime).report
+  const known = { onWarn, onRoot, onForeign, 'debug.lifetime.report': report, 'tlb.addPages': tlb?.addPages, 'tlb.sync': tlb?.sync }
+  for (const [name, hook] of Object.entries(known)) if (hook !== undefined) mustCall(op, name, hook)
+  if (tlb === undefined) return
+  const { flushAll, flushWalk } = objectOf(op, 'tlb', tlb)
+  mustCall(op, 'tlb.flushAll', flushAll)
+  mustCall(op, 'tlb.flushWalk', flushWalk)
+}
+
+function mustCall(op: string, name: string, hook: unknown): void {
+  if (typeof hook !== 'function') throw new IoPgtableError('EINVAL', op, `${name} is ${show(hook)}, not a function`)
+}
+
+function objectOf<T>(op: string, name: string, value: T): T {
+  if (typeof value === 'object' && value !== null) return value
+  throw new IoPgtableError('EINVAL', op, `${name} is ${show(value)}, not an object`)
+}
+
+function show(value: unknown): string {
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

@@ -165,6 +165,7 @@ export class IotlbGather {
 
   /** Notes `count` leaves of `granule` bytes from `iova` on, extending the range; for drivers' `addPages`. */
   addRange(iova: bigint, granule: number, count: number): void {
+    if (typeof iova !== 'bigint') throw new IoPgtableError('EINVAL', 'gather', `iova ${String(iova)}: a bigint expected`)
     this.#gathered.addRange(iova, granule, count)
   }
 

@@ -3,7 +3,7 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { IoPgtableError } from '../errors.ts'
 import { type Moves, rotate } from '../hot/moves.ts'
 import { CACHE_INDEX, cacheStamp, cacheTable, cacheTagHi, cacheTagLo } from '../memory/walk-cache.ts'
-import { explainPages, inWindow } from '../request/arguments.ts'
+import { explainOne, inWindow } from '../request/arguments.ts'
 import type { Request } from '../request/request.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
 import { lookup, translateBy } from './one.ts'
@@ -27,7 +27,7 @@ function translateMany(r: Request, iovas: BigUint64Array, out: BigUint64Array): 
   const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
   const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
   const outside = firstOutside(t, from)
-  if (outside < iovas.length) throw explainPages(t.compiled, 'iovaToPhysMany', iovas[outside]!, undefined, t.compiled.granule, 1)
+  if (outside < iovas.length) throw explainOne(t.compiled, 'iovaToPhysMany', iovas[outside]!)
   if (from.length === 0) return 0
   let hits = 0
   const plan = t.last.leaves[0]

@@ -5,7 +5,7 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { highOf, lowOf } from '../hot/lanes.ts'
 import { type Decoded, decode, entrySpan } from '../read/decode.ts'
 import { type EntryPlace, type ReadMemory, walkAddress } from '../read/walk.ts'
-import { explainPages, explainRange, inWindow } from '../request/arguments.ts'
+import { explainOne, inWindow } from '../request/arguments.ts'
 import { held, type Request } from '../request/request.ts'
 import { rootView } from '../tree/root-view.ts'
 import { BLOCKED, slotIndex } from '../tree/tree.ts'
@@ -14,7 +14,7 @@ import { BLOCKED, slotIndex } from '../tree/tree.ts'
 export function iovaToPhys(own: Request, iova: bigint): bigint | undefined {
   const r = own.open('iovaToPhys')
   const c = r.t.compiled
-  if (!r.enter(iova, iova) || !inWindow(c, r.hi, r.lo)) throw explainPages(c, 'iovaToPhys', iova, undefined, c.granule, 1)
+  if (!r.enter(iova, iova) || !inWindow(c, r.hi, r.lo)) throw explainOne(c, 'iovaToPhys', iova)
   r.left = 1
   return held(r, 'iovaToPhys', lookup) ? r.paddr : undefined
 }
@@ -22,7 +22,7 @@ export function iovaToPhys(own: Request, iova: bigint): bigint | undefined {
 /** See `IoPageTable.walk`. */
 export function walk(own: Request, iova: bigint, read: ReadMemory): readonly (Decoded & EntryPlace)[] {
   const r = own.open('walk')
-  const wrong = explainRange(r.t.compiled, 'walk', iova, undefined, 1, 1)
+  const wrong = explainOne(r.t.compiled, 'walk', iova)
   if (wrong !== undefined) throw wrong
   const { geometry, roots } = rootView(r.t)
   return held(r, 'walk', () => walkAddress(geometry, roots, read, iova), { first: iova, last: iova })
