@@ -70,6 +70,31 @@ test('one page, in a table that both know', () => {
   expect(seen).toEqual(['EBUSY', 'EBUSY', 'EBUSY', undefined])
 })
 
+/** A table of 64-bit addresses whose memory's sync hook calls `hook`, and a second view of it. */
+function late(hook: () => void): [IoPageTable<Toy>, IoPageTable<Toy>] {
+  const pool = new PtPool({ base: 0n, size: MiB, shared: true, sync: () => hook() })
+  const table = IoPageTable.createRaw(format, { allocator: pool, debug: { rangeLock: true }, pgsizeBitmap: SIZES, ias: 24, oas: 52 })
+  return [table, IoPageTable.attach(format, table.share())]
+}
+
+test.each([
+  ['mapRange', (table: IoPageTable) => table.mapRange(0x8000n, 0x8000n, 8 * PAGE + BLOCK, RW).mapped],
+  ['unmapRange', (table: IoPageTable) => table.unmapRange(0x8000n, 8 * PAGE + BLOCK)],
+])('%s holds the whole of its range, also of the sizes that come later', (name, call) => {
+  const seen: string[] = []
+  let inside = false
+  const [table, other] = late(() => {
+    if (!inside) return
+    inside = false
+    seen.push(thrownBy(() => other.mapPages(0x1_f000n, 0n, PAGE, 1, RW)).message)
+    expect(other.mapPages(0x2_0000n, 0n, PAGE, 1, RW).error).toBeUndefined()
+  })
+  if (name === 'unmapRange') table.mapRange(0x8000n, 0x8000n, 8 * PAGE + BLOCK, RW)
+  inside = true
+  expect(call(table)).toBe(8 * PAGE + BLOCK)
+  expect(seen).toEqual([expect.stringContaining('range 0x1f000..0x1ffff overlaps 0x8000..0x1ffff, which is in use')])
+})
+
 test('disjoint ranges at once are what it is for', () => {
   let seen = 0
   during((other) => {

@@ -17,19 +17,26 @@ import { removeTable } from '../tree/prune.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
 import { unmapCovered } from './unmap-covered.ts'
 
-// One function, and a large one: V8 does not inline it into the fast path, which is then small enough to be inlined itself.
-/** See `IoPageTable.unmapPages`. */
+/**
+ * See `IoPageTable.unmapPages`. One function, and of more than 460 bytes of bytecode: V8 does not inline it into the fast path before it, which
+ * is then small enough to be inlined into its callers.
+ */
 export function unmapPages(own: Request, iova: bigint, pgsize: number, pgcount: number, gather: IotlbGather | undefined): number {
+  const { t } = own
+  const c = t.compiled
   const { one } = own.hooks
-  if (gather !== undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && own.t.inCallback === false) {
-    bindGather('unmapPages', gather, own.t)
-    if (unmapOne(own.t, one, iova)) {
-      reportPage(own.t, iova, gather)
+  if (gather !== undefined && one !== undefined && pgcount === 1 && pgsize === one.pgsize && t.inCallback === false) {
+    bindGather('unmapPages', gather, t)
+    if (unmapOne(t, one, iova)) {
+      if (c.policy.flushOrder === 'range') {
+        const gathered = gatheredOf(gather)
+        gathered.addRange(iova, c.granule, 1)
+        gathered.leafLevels |= 1 << t.last.node.level
+      } else reportPages(t, c.plans[0] as LeafPlan, highOf(iova), lowOf(iova), 1, gather)
       return pgsize
     }
   }
   const r = own.openChange('unmapPages')
-  const c = r.t.compiled
   const size = planOf(c, pgsize)
   if (size === undefined || !isCount(size, pgcount) || !r.enter(iova, iova))
     throw explainPages(c, 'unmapPages', iova, undefined, pgsize, pgcount)
@@ -247,13 +254,4 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
   } finally {
     t.inCallback = outer
   }
-}
-
-/** Reports one page that the fast path unmapped. */
-function reportPage(t: Tree, iova: bigint, gather: IotlbGather): void {
-  if (t.compiled.policy.flushOrder === 'range') {
-    const gathered = gatheredOf(gather)
-    gathered.addRange(iova, t.compiled.granule, 1)
-    gathered.leafLevels |= 1 << t.last.node.level
-  } else reportPages(t, t.compiled.plans[0] as LeafPlan, highOf(iova), lowOf(iova), 1, gather)
 }

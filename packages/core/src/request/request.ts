@@ -1,7 +1,7 @@
 /** One call on a table at work: where it stands, what it wants, why it stopped. */
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import type { IoPgtableError } from '../errors.ts'
-import { advanceHi, advanceLo, enterLanes, isBelow64, join } from '../hot/lanes.ts'
+import { enterLanes, isBelow64, join } from '../hot/lanes.ts'
 import type { OnePage } from '../hot/one-page.ts'
 import { syncOwn } from '../memory/owed.ts'
 import type { TableToken } from '../memory/share.ts'
@@ -121,10 +121,12 @@ export class Request {
 
   /** Goes on behind `bytes` that are done. */
   advance(bytes: number): void {
-    this.hi = advanceHi(this.hi, this.lo, bytes)
-    this.lo = advanceLo(this.lo, bytes)
-    this.paddrHi = advanceHi(this.paddrHi, this.paddrLo, bytes)
-    this.paddrLo = advanceLo(this.paddrLo, bytes)
+    const lo = (this.lo >>> 0) + bytes
+    const paddrLo = (this.paddrLo >>> 0) + bytes
+    if (lo >= 0x1_0000_0000) this.hi = (this.hi + Math.floor(lo / 0x1_0000_0000)) | 0
+    if (paddrLo >= 0x1_0000_0000) this.paddrHi = (this.paddrHi + Math.floor(paddrLo / 0x1_0000_0000)) | 0
+    this.lo = lo | 0
+    this.paddrLo = paddrLo | 0
     this.left -= bytes
   }
 
@@ -179,7 +181,11 @@ export class Request {
  */
 export function held<T>(r: Request, op: string, work: (r: Request) => T, range?: AddressRange): T {
   const { lock } = r.hooks
-  if (lock === undefined || r.nested) return work(r)
+  return lock === undefined || r.nested ? work(r) : locked(r, lock, op, work, range)
+}
+
+// Apart, since a closure's variables cost every call of the function that holds it.
+function locked<T>(r: Request, lock: RangeLock, op: string, work: (r: Request) => T, range?: AddressRange): T {
   const { first, last } = range ?? { first: r.iova, last: r.iova + BigInt(r.left) - 1n }
   return lock.hold(op, first, last, () => work(r))
 }
