@@ -16,9 +16,9 @@ import { bindGather, noSizes } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { type LeafPlace, leafAt, rangeOf } from '../tree/leaf-range.ts'
+import { reportLeaves, withGather } from '../tree/report.ts'
 import type { Tree } from '../tree/tree.ts'
 import { carriedBits, carriedTable } from './carry.ts'
-import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** What stands in place of a leaf, in order: smaller leaves of a node, or a table of the next one. */
 interface Part {

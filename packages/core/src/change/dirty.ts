@@ -8,8 +8,8 @@ import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { eachRun, type LeafRun } from '../tree/leaf-range.ts'
+import { reportLeaves, withGather } from '../tree/report.ts'
 import type { Tree } from '../tree/tree.ts'
-import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** Flags of `readAndClearDirty`, with Linux's values. */
 export const ReadDirty = {

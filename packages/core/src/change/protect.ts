@@ -13,9 +13,9 @@ import { bindGather } from '../request/errors.ts'
 import { held, type Request } from '../request/request.ts'
 import type { IotlbGather } from '../tlb/gather.ts'
 import { eachRun, type LeafPlace, type LeafRun, leafAt, placeOf, rangeOf } from '../tree/leaf-range.ts'
+import { reportLeaves, withGather } from '../tree/report.ts'
 import { slotIndex, type Tree } from '../tree/tree.ts'
 import { cutLeaf, takeRaw, writeRaw } from './cut.ts'
-import { reportLeaves, withGather } from './report-leaves.ts'
 
 /** How {@link IoPageTable.protect} works. */
 export interface ProtectOptions {

@@ -11,9 +11,9 @@ import { explainPages, explainRange, isCount, isInput, isInputRange, planOf } fr
 import { bindGather, noSizes, partStays } from '../request/errors.ts'
 import { pickPages } from '../request/pgsize.ts'
 import { held, type Request, type Stop } from '../request/request.ts'
-import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { gatheredOf, IotlbGather } from '../tlb/gather.ts'
 import { removeTable } from '../tree/prune.ts'
+import { reportPages } from '../tree/report.ts'
 import { BLOCKED, slotIndex, type Tree } from '../tree/tree.ts'
 import { unmapCovered } from './unmap-covered.ts'
 
@@ -232,26 +232,5 @@ function clearInOrder(r: Request, at: number, slots: number): void {
     t.clear(node, word, end - slot)
     reportPages(t, plan, slotHi, slotLo, end - slot, gather)
     slot = end
-  }
-}
-
-/** Tells the driver, or the gather itself where the driver has no `addPages`, about `slots` entries from the address on. */
-export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
-  if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
-  if (t.tlb === NOOP_FLUSH_OPS) return
-  if (t.tlb.addPages === undefined) {
-    if (gather !== undefined) gatheredOf(gather).note(hi, lo, plan.slotBytes, slots)
-    return
-  }
-  const iova = join(hi, lo)
-  const outer = t.inCallback
-  t.inCallback = true
-  try {
-    t.tlb.addPages(gather, iova, plan.slotBytes, slots)
-  } catch (error) {
-    oweLeaves(t, iova, slots * plan.slotBytes)
-    throw error
-  } finally {
-    t.inCallback = outer
   }
 }

@@ -1,10 +1,37 @@
-/** Telling the driver that leaves changed, or gave way to others, while they stayed mapped. */
+/**
+ * Telling the driver what its TLB must forget: leaves that were unmapped, and leaves that changed, or gave way to others, while they stayed
+ * mapped. Tables that leave the tree are told by `prune`.
+ */
 
 import type { HotNode } from '../compile/hot-node.ts'
+import type { LeafPlan } from '../compile/leaf-plan.ts'
+import { join } from '../hot/lanes.ts'
 import { oweLeaves, strand, syncOwn } from '../memory/owed.ts'
 import type { AddressRange } from '../read/walk.ts'
+import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { gatheredOf, IotlbGather } from '../tlb/gather.ts'
-import type { Tree } from '../tree/tree.ts'
+import type { Tree } from './tree.ts'
+
+/** Tells the driver, or the gather itself where the driver has no `addPages`, about `slots` entries from the address on. */
+export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slots: number, gather: IotlbGather | undefined): void {
+  if (gather === undefined ? !t.compiled.policy.addPagesWithoutGather : gather.queued) return
+  if (t.tlb === NOOP_FLUSH_OPS) return
+  if (t.tlb.addPages === undefined) {
+    if (gather !== undefined) gatheredOf(gather).note(hi, lo, plan.slotBytes, slots)
+    return
+  }
+  const iova = join(hi, lo)
+  const outer = t.inCallback
+  t.inCallback = true
+  try {
+    t.tlb.addPages(gather, iova, plan.slotBytes, slots)
+  } catch (error) {
+    oweLeaves(t, iova, slots * plan.slotBytes)
+    throw error
+  } finally {
+    t.inCallback = outer
+  }
+}
 
 /** Notes `slots` entries of a node in a gather, in the way of the format's flush order. */
 export function reportLeaves(t: Tree, node: HotNode, iova: bigint, slots: number, gather: IotlbGather): void {
