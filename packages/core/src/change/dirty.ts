@@ -58,14 +58,9 @@ function readDirty(t: Tree, iova: bigint, size: number, visit: VisitDirty, flags
       const at = start + BigInt(index) * BigInt(run.size)
       t.call(() => visit(at, run.size))
       if ((flags & ReadDirty.NO_CLEAR) !== 0) return
-      // A TLB may hold the leaf as writable: without its invalidation the next write would not be seen.
-      const cleaned = (): void => clean(t, run, index, dirty)
-      if (gather === undefined) cleaned()
-      else
-        withGather(t, gather, { first: at, last: at + BigInt(run.size) - 1n }, () => {
-          cleaned()
-          reportLeaves(t, run.node, at, run.slots, gather)
-        })
+      const cleanLeaf = (): void => clean(t, run, index, dirty)
+      if (gather === undefined) cleanLeaf()
+      else cleanAndReport(t, run, at, gather, cleanLeaf)
     })
     return true
   }
@@ -82,6 +77,14 @@ function visitDirty(t: Tree, { node, at, slots, count }: LeafRun, match: LaneMat
     take(index)
     i = (index + 1) * slots - 1
   }
+}
+
+/** A TLB may hold the leaf as writable: without its invalidation the next write would not be seen. */
+function cleanAndReport(t: Tree, { node, slots, size }: LeafRun, first: bigint, gather: IotlbGather, cleanLeaf: () => void): void {
+  withGather(t, gather, { first, last: first + BigInt(size) - 1n }, () => {
+    cleanLeaf()
+    reportLeaves(t, node, first, slots, gather)
+  })
 }
 
 /** The hardware may write to the entry at the same time: only an exchange loses nothing. */

@@ -4,7 +4,7 @@
  */
 import { bitsOf, type Match, type Piece } from '../format/bits.ts'
 import { type Geometry, type Kind, type LeafKind, type LeafSize, type LevelNode, nodeOf, type TableKind } from '../format/format.ts'
-import { decodeLane, type LanePieces, laneHi, laneLo, lanePieces } from './lane-pieces.ts'
+import { decodeLane, type LanePieces, laneHi, laneLo, lanePieces, stepOf } from './lane-pieces.ts'
 
 /** How a descriptor is told: both lanes. */
 export class LaneMatch {
@@ -47,10 +47,10 @@ class LaneAddress {
   readonly addressHi: number
   /** Each bit stands where it stands in the address. */
   readonly isPlain: boolean
-  /** For addresses as doubles, quadruples: descriptor lane, its lowest bit, mask, factor. */
-  readonly #pieces: Float64Array
   /** For addresses as lanes. */
   readonly #lanes: LanePieces
+  /** For addresses as doubles, a third faster than by way of lanes; quadruples: descriptor lane, its lowest bit, mask, factor. */
+  readonly #pieces: Float64Array
   constructor(pieces: readonly Piece[]) {
     const bits = bitsOf(pieces)
     this.addressLo = laneLo(bits)
@@ -119,11 +119,12 @@ export class LaneLeaf extends LaneAddress {
     this.span = size.slots > 1 && size.stepsAddress !== true ? size.pgsize : slot
     this.keepLo = laneLo(BigInt(this.span) - 1n)
     this.keepHi = laneHi(BigInt(this.span) - 1n)
-    const step = repeats || leafSize !== undefined || touches(size.match, kind.address) ? undefined : stepOf(kind.address, slot)
-    // `| 0` keeps them int32 for the loops
-    this.step = (step?.step ?? 0) | 0
-    this.#stepBit = (step?.bit ?? 0) | 0
-    this.#mostSteps = (step?.most ?? 0) | 0
+    const stepLg = Math.log2(slot)
+    const steps = !repeats && leafSize === undefined && !touches(size.match, kind.address)
+    const step = steps ? stepOf(kind.address, stepLg) : { lo: 0, window: 0 }
+    this.step = step.lo
+    this.#stepBit = 31 - Math.clz32(step.lo)
+    this.#mostSteps = step.window >>> stepLg
     this.#isAligned = leafSize === undefined && kind.address.every(([, , at]) => 2 ** at >= this.span)
   }
   /** The output address of the entry that stands at `iova`. */
@@ -269,18 +270,6 @@ function splitAtLane(hi: number, lo: number, at: number): number[] {
   const end = lo < 32 ? Math.min(hi, 31) : hi
   const part = [lo >> 5, lo % 32, 2 ** (end - lo + 1) - 1, 2 ** at]
   return end < hi ? [...part, ...splitAtLane(hi, end + 1, at + end + 1 - lo)] : part
-}
-
-/** What one slot more adds to the low lane, and the piece in which it does that. */
-function stepOf(pieces: readonly Piece[], slot: number): { step: number; bit: number; most: number } | undefined {
-  const slotBit = Math.log2(slot)
-  for (const [hi, lo, at] of pieces) {
-    const end = Math.min(hi, 31)
-    if (lo > 31 || slotBit < at || slotBit > at + end - lo) continue
-    const bit = lo + slotBit - at
-    return { step: 1 << bit, bit, most: 2 ** (end - bit + 1) - 1 }
-  }
-  return undefined
 }
 
 /** The earlier kinds and sizes that address bits decide about. */

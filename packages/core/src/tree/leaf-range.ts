@@ -46,7 +46,7 @@ export interface LeafPlace {
 export type VisitRun = (run: LeafRun) => boolean | undefined | void
 
 /** The parts of a range that a table of this geometry can translate, in order. */
-export function windowsOf(t: Tree, range: AddressRange): AddressRange[] {
+function windowsOf(t: Tree, range: AddressRange): AddressRange[] {
   const reach = t.compiled.grows ? (1n << BigInt(t.root.shift + t.root.node.bits)) - 1n : undefined
   return inputRanges(t.compiled.geometry)
     .map(({ first, last }) => ({ first: max(first, range.first), last: min(min(last, range.last), reach ?? last) }))
@@ -58,11 +58,8 @@ export function windowsOf(t: Tree, range: AddressRange): AddressRange[] {
  * their table's memory; not the tables above.
  * @returns false when the visitor ended it
  */
-export function eachRun(t: Tree, wanted: AddressRange, visit: VisitRun): boolean {
-  return windowsOf(t, wanted).every(({ first, last }) => {
-    const range = { firstHi: highOf(first), firstLo: lowOf(first), lastHi: highOf(last), lastLo: lowOf(last) }
-    return runsOf({ t, visit }, t.root, t.rootWord, range)
-  })
+export function eachRun(t: Tree, range: AddressRange, run: VisitRun): boolean {
+  return sweep(t, range, { enters: () => true, run })
 }
 
 /** The leaf that translates an address, or undefined. */
@@ -87,17 +84,20 @@ export function rangeOf(leaf: LeafPlace): AddressRange {
   return { first: leaf.iova, last: leaf.iova + BigInt(leaf.size) - 1n }
 }
 
-/** The slots of a table from one address in it to another. */
-export function* slotsOf(node: HotNode, table: number, first: bigint, last: bigint): Generator<{ at: number; iova: bigint }> {
-  const span = 1n << BigInt(node.shift)
-  let iova = first - (first % span)
-  for (let at = table + (slotIndex(node, highOf(first), lowOf(first)) << node.entryLg); iova <= last; at += 1 << node.entryLg, iova += span)
-    yield { at, iova }
+/** What a {@link sweep} calls. */
+export interface Visitor {
+  /** For each table in the range, by the place and first address of its entry, which may go: whether what is below it is wanted. */
+  enters(node: HotNode, at: number, hi: number, lo: number): boolean
+  /** For the leaves. */
+  readonly run?: VisitRun
 }
 
-interface Visit {
-  readonly t: Tree
-  readonly visit: VisitRun
+/** Goes over the entries that touch a range, in the order of the addresses. @returns false when the visitor ended it */
+export function sweep(t: Tree, wanted: AddressRange, visitor: Visitor): boolean {
+  return windowsOf(t, wanted).every(({ first, last }) => {
+    const range = { firstHi: highOf(first), firstLo: lowOf(first), lastHi: highOf(last), lastLo: lowOf(last) }
+    return sweepTable(t, visitor, t.root, t.rootWord, range)
+  })
 }
 
 /** A range that lies in one table, by lane. */
@@ -108,8 +108,7 @@ interface Lanes {
   readonly lastLo: number
 }
 
-function runsOf(v: Visit, node: HotNode, table: number, range: Lanes): boolean {
-  const { t } = v
+function sweepTable(t: Tree, visitor: Visitor, node: HotNode, table: number, range: Lanes): boolean {
   const { firstHi, firstLo, lastHi, lastLo } = range
   const kinds = laneNodeOf(t.compiled.geometry, node.node)
   const from = slotIndex(node, firstHi, firstLo)
@@ -123,23 +122,24 @@ function runsOf(v: Visit, node: HotNode, table: number, range: Lanes): boolean {
     const hi = advanceHi(firstHi & ~node.offsetHi, firstLo & ~node.offsetLo, bytes)
     const lo = advanceLo(firstLo & ~node.offsetLo, bytes)
     if (node.child !== undefined && t.isTable(node, at)) {
-      const below = {
-        firstHi: i === from ? firstHi : hi,
-        firstLo: i === from ? firstLo : lo,
-        lastHi: i === end - 1 ? lastHi : hi | node.offsetHi,
-        lastLo: i === end - 1 ? lastLo : lo | node.offsetLo,
-      }
-      if (!runsOf(v, node.child, t.tableOf(node, at), below)) return false
       i++
+      if (!visitor.enters(node, at, hi, lo)) continue
+      const below = {
+        firstHi: i - 1 === from ? firstHi : hi,
+        firstLo: i - 1 === from ? firstLo : lo,
+        lastHi: i === end ? lastHi : hi | node.offsetHi,
+        lastLo: i === end ? lastLo : lo | node.offsetLo,
+      }
+      if (!sweepTable(t, visitor, node.child, t.tableOf(node, at), below)) return false
       continue
     }
-    const leaf = leafOf(t, kinds, at)
+    const leaf = visitor.run && leafOf(t, kinds, at)
     if (leaf === undefined) {
       i++
       continue
     }
     const run = (leaf.size.slots > 1 ? wholeRun : plainRun)(t, node, leaf, { kinds, table, index: i, end, hi, lo })
-    if (v.visit(run) === false) return false
+    if (visitor.run?.(run) === false) return false
     i = ((run.at - table) >> node.entryLg) + run.count * run.slots
   }
   return true
