@@ -103,7 +103,7 @@ function survives(copy, { file, line, to }) {
   lines[line - 1] = to
   writeFileSync(path, lines.join('\n'))
   const args = ['related', '--run', '--bail', '1', '--project', String(values.package), '--reporter=dot', path]
-  const { status, signal } = spawnSync(`${ROOT}node_modules/.bin/vitest`, args, { cwd: copy, timeout: 240_000, stdio: 'ignore' })
+  const { status, signal } = spawnSync(`${ROOT}node_modules/.bin/vitest`, args, { cwd: copy, timeout: 120_000, stdio: 'ignore' })
   writeFileSync(path, source)
   return status === 0 && signal === null
 }
