@@ -5,10 +5,11 @@ import { ARM_MUTANTS } from './mutants/arm-mutants.ts'
 import { EDIT_MUTANTS } from './mutants/edit-mutants.ts'
 import { ENGINE_MUTANTS } from './mutants/engine-mutants.ts'
 import type { Mutant } from './mutants/mutant.ts'
+import { RIGHTS_MUTANTS } from './mutants/rights-mutants.ts'
 import { TOY_FORMAT_MUTANTS } from './mutants/toy-mutants.ts'
 import { WORKER_MUTANTS } from './mutants/worker-mutants.ts'
 
-const MUTANTS = [...TOY_FORMAT_MUTANTS, ...ARM_MUTANTS, ...ENGINE_MUTANTS, ...EDIT_MUTANTS, ...WORKER_MUTANTS]
+const MUTANTS = [...TOY_FORMAT_MUTANTS, ...RIGHTS_MUTANTS, ...ARM_MUTANTS, ...ENGINE_MUTANTS, ...EDIT_MUTANTS, ...WORKER_MUTANTS]
 const killedBy = new Map<Mutant, LawError>()
 
 /** Runs the laws in their order, until one is broken. */

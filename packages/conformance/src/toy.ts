@@ -12,6 +12,7 @@
  *
  *  - W (2) writable · C (3) cached · X (4) not executable · M (5) device memory · D (6) written to, set by hardware
  *  - S (9, of a table) for software: set in tables that were synced for a walker that does not snoop
+ *  - RO (8, of a table) nothing below may be written to, whatever W says
  *  - bits that are not named are reserved, and zero
  *
  * The register BASE holds the directory's address in bits 31:10 and ENABLE in bit 0. Every mapping can be read.
@@ -28,8 +29,13 @@ import {
   type IoPageTableFmt,
   type Kind,
   type LeafKind,
+  type Meaning,
+  type MemoryType,
+  meaning,
   Prot,
   pgsizeBitmap,
+  Right,
+  type Rights,
   SZ_1M,
   SZ_4K,
   SZ_64K,
@@ -60,6 +66,20 @@ const LEAF_FIELDS: readonly Field[] = [
   field('D', 6, 6, 'written to'),
 ]
 
+/** Every mapping can be read. One party: both halves of the rights are equal. */
+const GRANTS: Meaning<Rights> = meaning(
+  ['W', 'X'],
+  ({ W: writable, X: noexec }) => Right.READ | (writable ? Right.WRITE : 0) | (noexec ? 0 : Right.EXECUTE),
+)
+const LIMITS: Meaning<Rights> = meaning(['RO'], ({ RO: readOnly }) => (readOnly ? Right.ALL & ~Right.WRITE : Right.ALL))
+const MEMORY: Meaning<MemoryType> = meaning(['C', 'M'], ({ C: cached, M: device }) =>
+  device
+    ? { name: 'device', caching: 'device' }
+    : cached
+      ? { name: 'cached', caching: 'cached' }
+      : { name: 'uncached', caching: 'uncached' },
+)
+
 const EMPTY: Kind = { type: 'empty', name: 'empty', match: when(3n, 0n), fields: [] }
 const INVALID: Kind = { type: 'invalid', name: 'reserved', match: ALWAYS, fields: [] }
 const SECTION: LeafKind = {
@@ -70,6 +90,8 @@ const SECTION: LeafKind = {
   address: [[31, 20, 20]],
   sizes: [{ pgsize: SZ_1M, slots: 1 }],
   fields: LEAF_FIELDS,
+  grants: GRANTS,
+  memory: MEMORY,
 }
 const PAGE: LeafKind = { ...SECTION, name: 'page', address: [[31, 12, 12]], sizes: [{ pgsize: SZ_4K, slots: 1 }] }
 const LARGE: LeafKind = {
@@ -87,7 +109,8 @@ const TABLE: Kind = {
   set: 3n,
   address: [[31, 10, 10]],
   child: 'L2',
-  fields: [field('S', 9, 9, 'synced: for software')],
+  fields: [field('S', 9, 9, 'synced: for software'), field('RO', 8, 8, 'nothing below may be written to')],
+  limits: LIMITS,
 }
 
 function geometry({ ias, oas }: { readonly ias: number; readonly oas: number }): Geometry {
@@ -134,9 +157,9 @@ export const toy: IoPageTableFmt<ToyConfig, ToyRegs, { readonly ias: number; rea
       ? undefined
       : (prot & Prot.WRITE ? W : 0n) | (prot & Prot.CACHE ? C : 0n) | (prot & Prot.NOEXEC ? X : 0n) | (prot & Prot.MMIO ? M : 0n),
   encodeTable: ({ coherentWalk }) => (coherentWalk ? 0n : S),
-  prot: (raw) =>
-    Prot.READ | (raw & W ? Prot.WRITE : 0) | (raw & C ? Prot.CACHE : 0) | (raw & X ? Prot.NOEXEC : 0) | (raw & M ? Prot.MMIO : 0),
+  prot: (raw) => Prot.READ | (raw & W ? Prot.WRITE : 0) | (raw & X ? Prot.NOEXEC : 0) | (raw & M ? Prot.MMIO : raw & C ? Prot.CACHE : 0),
   context: () => undefined,
+  parties: () => ['all'],
   regs: (_config, [root = 0n]) => ({ base: root | 1n }),
   rootsFromRegs: ({ base }) =>
     (base & 1n) === 0n

@@ -21,8 +21,13 @@ import {
   type IoPageTableFmt,
   IoPgtableError,
   type Kind,
+  type Meaning,
+  type MemoryType,
+  meaning,
   Prot,
   pgsizeBitmap,
+  Right,
+  type Rights,
   SZ_1M,
   SZ_4K,
   when,
@@ -60,6 +65,12 @@ const ATTRIBUTES: readonly Field[] = [
   field('C', 4, 4, 'cacheable', { section: '1.1', values: { 0: 'uncached', 1: 'cached' } }),
 ]
 
+/** One party: both halves of the rights are equal. */
+const GRANTS: Meaning<Rights> = meaning(['R', 'W'], ({ R, W }) => (R ? Right.READ : 0) | (W ? Right.WRITE : 0))
+const MEMORY: Meaning<MemoryType> = meaning(['C'], ({ C }) =>
+  C ? { name: 'cached', caching: 'cached' } : { name: 'uncached', caching: 'uncached' },
+)
+
 // Kinds are tried in order: the first that matches wins, and the last one of a node must match everything.
 const NOT_PRESENT: Kind = { type: 'empty', name: 'not present', match: when(P, 0n), fields: [] }
 const TABLE: Kind = {
@@ -79,6 +90,8 @@ const SECTION: Kind = {
   address: [[31, 20, 20]],
   sizes: [{ pgsize: SZ_1M, slots: 1 }],
   fields: [...ATTRIBUTES, field('Reserved', 19, 5, 'must be zero', { section: '1.1', reserved: 'zero' })],
+  grants: GRANTS,
+  memory: MEMORY,
 }
 const PAGE: Kind = {
   type: 'leaf',
@@ -88,6 +101,8 @@ const PAGE: Kind = {
   address: [[31, 12, 12]],
   sizes: [{ pgsize: SZ_4K, slots: 1 }],
   fields: [...ATTRIBUTES, field('Reserved', 11, 5, 'must be zero', { section: '1.1', reserved: 'zero' })],
+  grants: GRANTS,
+  memory: MEMORY,
 }
 const NO_PAGE: Kind = { type: 'invalid', name: 'reserved', match: ALWAYS, fields: [] }
 
@@ -141,6 +156,7 @@ export const acmeIommu: IoPageTableFmt<AcmeIommuConfig, AcmeIommuRegs, AcmeIommu
   encodeTable: () => 0n,
   prot,
   context: () => undefined,
+  parties: () => ['all'],
   regs: (_config, [root = 0n]) => ({ base: root | EN }),
   rootsFromRegs,
   hardware: (_config, regs) => regs,

@@ -46,7 +46,7 @@ export const ARM_MUTANTS: readonly Mutant[] = [
   lpae('AP inverted', 'format/attributes', changed(arm64LpaeS1, { encodeLeaf: (...args) => (lpaeEncode(...args) ?? 0n) ^ AP_RDONLY })),
   lpae(
     'AP inverted both ways',
-    'truth/vectors',
+    'format/rights',
     changed(arm64LpaeS1, {
       encodeLeaf: (...args) => (lpaeEncode(...args) ?? 0n) ^ AP_RDONLY,
       prot: (raw, kind, context) => lpaeProt(raw ^ AP_RDONLY, kind, context),
@@ -125,7 +125,7 @@ export const ARM_MUTANTS: readonly Mutant[] = [
     })),
   ),
   v7s('XN of a large page is bit 0', 'table/cut', rekinded(armV7s, 'Large page', field('XN', [[0, 0, 0]]))),
-  v7s('a supersection has no AP[2]', 'truth/vectors', rekinded(armV7s, 'Supersection', without('AP[2]'))),
+  v7s('a supersection has no AP[2]', 'format/rights', rekinded(armV7s, 'Supersection', without('AP[2]'))),
   v7s(
     'AP[2] inverted in small pages',
     'format/attributes',

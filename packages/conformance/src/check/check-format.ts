@@ -14,6 +14,7 @@ import { Fault, type Law, LawError, type LawName } from './law.ts'
 import { leaves } from './leaves-law.ts'
 import { reference } from './reference-law.ts'
 import { registers } from './registers-law.ts'
+import { rightsLaws } from './rights-law.ts'
 import { conflicts, entries, memory, model } from './table-laws.ts'
 import { defaultStart, type StartWorker, Team } from './team.ts'
 import { tlbLaws } from './tlb-laws.ts'
@@ -90,6 +91,7 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
   return [
     ...formatShapeLaws,
     ...descriptorLaws,
+    ...rightsLaws,
     registers,
     entries,
     bounds,

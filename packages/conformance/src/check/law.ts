@@ -5,7 +5,7 @@ import { descriptorText } from './ruler.ts'
 
 /** The name of a law, `group/law`. */
 export type LawName =
-  | `format/${'declaration' | 'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'registers'}`
+  | `format/${'declaration' | 'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'values' | 'rights' | 'registers'}`
   | `table/${'entries' | 'reference' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
   | `tlb/${'coherence' | 'free' | 'flush-ops' | 'flush-policy' | 'in-place' | 'failed-flush'}`
   | 'truth/vectors'
