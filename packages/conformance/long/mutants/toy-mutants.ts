@@ -90,6 +90,16 @@ export const TOY_FORMAT_MUTANTS: readonly Mutant[] = [
     rekinded(toy, 'empty', () => ({ match: when(2n, 0n) })),
   ),
   format(
+    'entries point to multiples of 4 KiB, tables lie at those of 1 KiB',
+    'format/geometry',
+    rekinded(toy, 'table', () => ({ address: [[31, 12, 12]] })),
+  ),
+  format(
+    'a bit of its address alone tells a table from a section',
+    'format/kinds',
+    rekinded(toy, 'section', () => ({ match: when(1n << 12n, 1n << 12n) })),
+  ),
+  format(
     'the last kind does not match everything',
     'format/kinds',
     rekinded(toy, 'reserved', () => ({ match: when(0xf0n, 0n) })),
