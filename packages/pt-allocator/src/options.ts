@@ -2,7 +2,7 @@
 import { hex, IoPgtableError, show } from './errors.ts'
 import { PAGE } from './layout.ts'
 
-/** A `WebAssembly.Memory`. Let it not grow: that takes the memory away from the pool. */
+/** A `WebAssembly.Memory`. It may grow: the pool, and tables in it, go on in the new buffer. */
 export interface PtWasmMemory {
   readonly buffer: ArrayBuffer | SharedArrayBuffer
   grow(pages: number): number
@@ -24,7 +24,7 @@ export interface PtPoolOptions extends PtPoolHooks {
   readonly base: bigint
   /** Bytes: a multiple of 4096, at most 4 GiB. May be left out when `memory` is given. */
   readonly size?: number
-  /** Bytes of the caller to use instead of an own buffer, from a multiple of 8 on; tables in it are zeroed whatever it holds. It must stay attached. */
+  /** Bytes of the caller to use instead of an own buffer, from a multiple of 8 on; tables in it are zeroed whatever it holds. Without it (detached, shrunk) calls are `EFAULT`. */
   readonly memory?: PtMemory
   /** The pool can be opened in workers: its memory and bookkeeping are SharedArrayBuffers. Default: whether `memory` is shared. */
   readonly shared?: boolean

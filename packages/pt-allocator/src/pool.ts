@@ -46,12 +46,6 @@ export class PtPool {
   /** Bytes. */
   readonly size: number
   readonly shared: boolean
-  /** The tables' memory as 32-bit lanes, at index `ptr >>> 2`. */
-  readonly words: Int32Array
-  /** The same memory as 64-bit cells, for compare-and-exchange. */
-  readonly cells: BigInt64Array
-  /** The same, each cell a double: what writes 64 bits at once without a bigint. */
-  readonly doubles: Float64Array
   /** The `WebAssembly.Memory` that the pool was given. */
   readonly wasm: PtWasmMemory | undefined
   /** The bookkeeping. Table code reads one word of it: `meta[GENERATION]`. */
@@ -62,7 +56,11 @@ export class PtPool {
   readonly #arena: Arena
   readonly #owners: OwnerNames
   readonly #faults: Faults
-  readonly #zero: Zero
+  // The views: another set once a `WebAssembly.Memory` has grown, which takes the old ones away.
+  #words!: Int32Array
+  #cells!: BigInt64Array
+  #doubles!: Float64Array
+  #zero!: Zero
   #underPressure = false
 
   /** @throws `EINVAL` that names the option; `ENOMEM` when the platform has not the memory */
@@ -72,9 +70,7 @@ export class PtPool {
     this.base = checked.base
     this.size = checked.size
     this.shared = checked.shared
-    this.words = new Int32Array(checked.buffer, checked.byteOffset, checked.size / 4)
-    this.cells = new BigInt64Array(checked.buffer, checked.byteOffset, checked.size / 8)
-    this.doubles = new Float64Array(checked.buffer, checked.byteOffset, checked.size / 8)
+    this.#see(checked.buffer, checked.byteOffset)
     this.wasm = checked.wasm
     this.sync = options.sync
     this.#onPressure = options.onPressure
@@ -85,7 +81,37 @@ export class PtPool {
     if (adopted === undefined) this.#arena.init(this.#layout, checked.ceiling, checked.own)
     this.#owners = new OwnerNames(this.meta, checked.shared)
     this.#faults = new Faults(this, this.#arena)
-    this.#zero = zeroOf(this.words)
+  }
+
+  #see(buffer: ArrayBuffer | SharedArrayBuffer, byteOffset: number): void {
+    this.#words = new Int32Array(buffer, byteOffset, this.size / 4)
+    this.#cells = new BigInt64Array(buffer, byteOffset, this.size / 8)
+    this.#doubles = new Float64Array(buffer, byteOffset, this.size / 8)
+    this.#zero = zeroOf(this.#words)
+  }
+
+  /** Views whose buffer was detached or shrunk have no element: those of a `WebAssembly.Memory` that grew are made anew. */
+  #follow(): void {
+    const { wasm } = this
+    if (this.#words.length === 0 && wasm !== undefined && wasm.buffer.byteLength >= this.size) this.#see(wasm.buffer, 0)
+  }
+
+  /** The tables' memory as 32-bit lanes, at index `ptr >>> 2`. Ask anew after a `WebAssembly.Memory` has grown; empty where the memory is gone. */
+  get words(): Int32Array {
+    this.#follow()
+    return this.#words
+  }
+
+  /** The same memory as 64-bit cells, for compare-and-exchange. */
+  get cells(): BigInt64Array {
+    this.#follow()
+    return this.#cells
+  }
+
+  /** The same, each cell a double: what writes 64 bits at once without a bigint. */
+  get doubles(): Float64Array {
+    this.#follow()
+    return this.#doubles
   }
 
   /**
@@ -211,7 +237,7 @@ export class PtPool {
   /** The words of a live block, as a view of the pool's memory. @throws `EFAULT` */
   view(ptr: PtPtr): Int32Array {
     const bytes = this.sizeOf(ptr)
-    return this.words.subarray(ptr / 4, (ptr + bytes) / 4)
+    return this.#present('view').subarray(ptr / 4, (ptr + bytes) / 4)
   }
 
   /** The tag of a name, for {@link AllocOptions.owner}. After 65,534 names the others share one tag. @throws `EINVAL` */
@@ -263,7 +289,7 @@ export class PtPool {
   }
 
   #take(shift: number, limit: number, owner: number): number {
-    if (this.words.length === 0) throw this.#faults.error('EFAULT', 'alloc', 'lost its memory: the buffer was detached')
+    this.#present('alloc')
     if (!this.shared) return this.#arena.take(shift, limit, owner)
     lock(this.meta, 'alloc')
     try {
@@ -271,6 +297,12 @@ export class PtPool {
     } finally {
       unlock(this.meta)
     }
+  }
+
+  #present(op: string): Int32Array {
+    const { words } = this
+    if (words.length === 0) throw this.#faults.error('EFAULT', op, 'lost its memory: the buffer was detached, or is too small now')
+    return words
   }
 
   #releaseShared(ptr: number): boolean {

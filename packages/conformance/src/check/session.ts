@@ -257,11 +257,16 @@ export class Session {
   }
 }
 
-/** A pool where the format's tables may lie, as high as it can reach. */
-export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPool>[0], 'base' | 'size'>, tables: number = TABLES): PtPool {
+/** Bytes of a pool with room for so many tables. */
+export function poolSize(c: Case, tables: number = TABLES): number {
   const largest = Math.max(...c.chain.map((node) => tableAlign(node)))
   const unit = tables < TABLES ? 2 ** 16 : 2 ** 21
-  const size = Math.min(2 ** 28, Math.ceil((tables * largest) / unit) * unit)
+  return Math.min(2 ** 28, Math.ceil((tables * largest) / unit) * unit)
+}
+
+/** A pool where the format's tables may lie, as high as it can reach. */
+export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPool>[0], 'base' | 'size'>, tables: number = TABLES): PtPool {
+  const size = poolSize(c, tables)
   const end = tableLimit(c) < 1n << 52n ? tableLimit(c) : 1n << 52n
   const pattern = 0x5_5a5a_5a40_0000n % end
   const room = end - BigInt(size)
@@ -285,7 +290,7 @@ function scratch(size: number): PtMemory {
   return buffer
 }
 
-/** Not one that grows: that would take the memory from the sessions that have it. */
+/** Not one that grows: the sessions that have it would go on elsewhere. */
 function wasmMemory(before: WebAssembly.Memory | undefined, size: number): WebAssembly.Memory {
   return before !== undefined && before.buffer.byteLength >= size ? before : new WebAssembly.Memory({ initial: Math.ceil(size / 65_536) })
 }

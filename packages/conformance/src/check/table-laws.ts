@@ -3,6 +3,7 @@ import { decode, hex, Prot, walkTables } from '@io-pgtable/core'
 import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, tableAlign, uncarried } from './case.ts'
 import { operationOf } from './generate.ts'
 import { Fault, type Law, must, same } from './law.ts'
+import { lostMemory } from './lost-memory.ts'
 import type { Operation } from './operation.ts'
 import { sequences } from './random.ts'
 import { codeOf, Session } from './session.ts'
@@ -199,7 +200,7 @@ export function syncBefore(session: Session, op: Operation): void {
 
 export const memory: Law = {
   name: 'table/memory',
-  says: 'when table memory ends, at whatever allocation, ENOMEM comes with the prefix that is mapped, and no table is lost',
+  says: 'when table memory ends, at whatever allocation, ENOMEM comes with the prefix that is mapped, and no table is lost; without it every call is EFAULT; where it grows, all go on',
   check(c) {
     for (const size of c.sizes) {
       let failures = 0
@@ -208,6 +209,7 @@ export const memory: Law = {
       must(!tables || failures > 0, () => `no allocation failed for ${hex(size.pgsize)} bytes`, { node: size.node })
     }
     noRoot(c)
+    lostMemory(c, plainProt(c, c.sizes[0] as Size))
     return undefined
   },
 }

@@ -17,8 +17,14 @@ export function onePageOf(c: OnePageParts): OnePage | undefined {
     plan.simple &&
     plan.offsetHi === 0 &&
     c.outputMaskHi < 0 &&
-    c.pagesFit
+    c.pagesFit &&
+    !isLeaf(plan, 0)
   return fits ? constantsOf(c, plan) : undefined
+}
+
+/** Whether an entry of zeros is a leaf: where memory is gone, reads give what counts as zero, and must not be taken for one. */
+function isLeaf({ node, matchMask, matchValue }: LeafPlan, low: number): boolean {
+  return (low & matchMask) === matchValue && (low & node.emptyMask) !== node.emptyValue
 }
 
 function constantsOf(c: OnePageParts, plan: LeafPlan): OnePage {

@@ -66,7 +66,8 @@ const emptyPlace = (t: KnownTables, one: OnePage, iova: bigint, paddr: bigint, p
   const table = t.cached(hi, lo)
   if (table < 0) return -1
   const at = (table + ((lo >>> one.wordShift) & one.wordMask)) | 0
-  return (t.words[at]! & one.emptyMask) === one.emptyValue ? at : -1
+  // Exactly what an unmap writes: memory that is gone has no such word. The general way takes all that the format calls empty.
+  return t.words[at] === one.emptyLo ? at : -1
 }
 
 /** Maps one page whose address stands in the descriptor as it is; false, with nothing done, when the slow path must. */

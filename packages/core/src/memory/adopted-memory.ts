@@ -37,9 +37,6 @@ export interface AdoptMemory {
 }
 
 export class AdoptedMemory implements TablePool {
-  readonly words: Int32Array
-  readonly doubles: Float64Array
-  readonly cells: BigInt64Array
   readonly meta: Int32Array
   readonly base: bigint
   readonly size: number
@@ -50,6 +47,11 @@ export class AdoptedMemory implements TablePool {
   /** Told when a foreign table left the tree, after its flush. */
   readonly onForeign: ((paddr: bigint, bytes: number) => void) | undefined
   readonly #pool: PtPool
+  /** Whether it is all of the pool's memory, which may be elsewhere once it grew. */
+  readonly #whole: boolean
+  #words!: Int32Array
+  #doubles!: Float64Array
+  #cells!: BigInt64Array
   /** Where the pool's memory begins in this one. */
   readonly #shift: number
 
@@ -62,9 +64,8 @@ export class AdoptedMemory implements TablePool {
       const text = `the allocator's memory, ${hex(pool.size)} bytes at ${hex(pool.base)}, must be a piece of the memory given, by its bytes and by its address`
       throw new IoPgtableError('EINVAL', 'adopt', text, { value: pool.base })
     }
-    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-    this.doubles = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
-    this.cells = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
+    this.#see(bytes)
+    this.#whole = memory === undefined
     this.meta = pool.meta
     this.base = base
     this.size = bytes.byteLength
@@ -73,6 +74,25 @@ export class AdoptedMemory implements TablePool {
     this.onForeign = onForeign
     this.#pool = pool
     this.#shift = shift
+  }
+
+  #see({ buffer, byteOffset, byteLength }: Uint8Array): void {
+    this.#words = new Int32Array(buffer, byteOffset, byteLength / 4)
+    this.#doubles = new Float64Array(buffer, byteOffset, byteLength / 8)
+    this.#cells = new BigInt64Array(buffer, byteOffset, byteLength / 8)
+  }
+
+  get words(): Int32Array {
+    if (this.#words.length === 0 && this.#whole && this.#pool.words.length > 0) this.#see(bytesOf(this.#pool))
+    return this.#words
+  }
+
+  get doubles(): Float64Array {
+    return this.words.length === 0 ? new Float64Array(0) : this.#doubles
+  }
+
+  get cells(): BigInt64Array {
+    return this.words.length === 0 ? new BigInt64Array(0) : this.#cells
   }
 
   alloc(bytes: number, options?: AllocOptions): PtPtr {

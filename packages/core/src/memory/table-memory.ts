@@ -44,9 +44,9 @@ export class NoTableMemory extends Error {
 /** What mapping, unmapping and translating a table share; {@link Tree} adds the tree. */
 export class TableMemory {
   readonly pool: TablePool
-  readonly words: Int32Array
+  words: Int32Array
   /** That memory again, with one 64-bit entry an element. */
-  readonly doubles: Float64Array
+  doubles: Float64Array
   /** What does bulk runs instead of the loops, where the memory is a WebAssembly's. */
   readonly kernel: RunKernel | undefined
   readonly meta: Int32Array
@@ -131,6 +131,15 @@ export class TableMemory {
     }
   }
 
+  /** Goes on in the memory that the pool has now: a `WebAssembly.Memory` that grew is elsewhere. @throws `EFAULT` where it is gone */
+  regain(op: string): void {
+    const { words, doubles } = this.pool
+    if (words.length === 0)
+      throw new IoPgtableError('EFAULT', op, 'the memory of the tables is gone: its buffer was detached, or is too small now')
+    this.words = words
+    this.doubles = doubles
+  }
+
   /** {@link TableMemory.synced} for memory that nothing leads to: it may as well be forgotten. */
   tell(at: number, count: number): void {
     this.call(() => this.pool.sync?.(this.pool.base + BigInt(at) * 4n, count * 4))
@@ -207,6 +216,7 @@ export class TableMemory {
     try {
       const ptr = this.pool.alloc(node.tableBytes, options)
       this.account(node.tableBytes)
+      if (this.words.length === 0) this.regain('alloc')
       return ptr
     } catch (error) {
       throw error instanceof IoPgtableError && error.code === 'ENOMEM' ? new NoTableMemory(error) : error
@@ -234,6 +244,7 @@ export class TableMemory {
       this.inCallback = outer
       this.underPressure = pressure
     }
+    if (this.words.length === 0) this.regain('callback')
   }
 
   newFreeList(): TableList {

@@ -86,6 +86,7 @@ export class Request {
   live(op: string): Tree {
     const { t } = this
     if (t.state[STATE_STATUS] !== LIVE) throw dead(op, t.compiled.format.FORMAT)
+    if (t.words.length === 0) t.regain(op)
     if (t.compiled.grows) t.refresh()
     return t
   }

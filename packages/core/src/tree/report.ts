@@ -31,6 +31,7 @@ export function reportPages(t: Tree, plan: LeafPlan, hi: number, lo: number, slo
   } finally {
     t.inCallback = outer
   }
+  if (t.words.length === 0) t.regain('addPages')
 }
 
 /** Notes `slots` entries of a node in a gather, in the way of the format's flush order. */

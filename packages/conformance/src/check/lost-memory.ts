@@ -1,0 +1,83 @@
+/** Memory that goes away under a table: of a buffer that is detached, and of a `WebAssembly.Memory` that grows. A part of the law `table/memory`. */
+import type { IoPageTable, Prot } from '@io-pgtable/core'
+import type { PtPool } from '@io-pgtable/pt-allocator'
+import { type Case, iovaOf, pagesFrom, type Size } from './case.ts'
+import { must, same } from './law.ts'
+import { codeOf, newPool, poolSize } from './session.ts'
+
+/** Tables that these tests need at once, at most. */
+const TABLES = 24
+
+/** Without its memory every call says so; with it elsewhere, every call goes on there. */
+export function lostMemory(c: Case, prot: Prot): void {
+  const size = c.sizes[0] as Size
+  if (pagesFrom(c, size, 0n) < 2) return
+  const buffer = new ArrayBuffer(poolSize(c, TABLES))
+  const table = mapped(c, size, prot, newPool(c, { memory: buffer }, TABLES))
+  structuredClone(buffer, { transfer: [buffer] })
+  for (const [name, call] of callsOf(c, size, prot)) same(`${name} without memory`, codeOf(thrown(() => call(table))), 'EFAULT')
+  if (typeof WebAssembly === 'undefined') return
+  for (const [name, call] of callsOf(c, size, prot)) afterGrowth(c, size, prot, name, call)
+}
+
+function mapped(c: Case, size: Size, prot: Prot, allocator: PtPool): IoPageTable {
+  const table = c.createTable(c.format, { ...c.request, allocator })
+  // the first page, and where the second is, known to the fast path
+  must(table.mapPages(iovaOf(c.geometry, 0n), 0n, size.pgsize, 1, prot).error === undefined, 'no page can be mapped')
+  table.iovaToPhys(iovaOf(c.geometry, BigInt(size.pgsize)))
+  return table
+}
+
+/** Calls on the page that is mapped, and on the one beside it, one page at a time and not. */
+function callsOf(c: Case, size: Size, prot: Prot): [string, (table: IoPageTable) => unknown][] {
+  const { pgsize } = size
+  const [first, second] = [iovaOf(c.geometry, 0n), iovaOf(c.geometry, BigInt(pgsize))]
+  const count = Math.min(16, pagesFrom(c, size, BigInt(pgsize)))
+  const seen = { leaves: 0 }
+  return [
+    ['iovaToPhys', (t) => t.iovaToPhys(first)],
+    ['iovaToPhys of a hole', (t) => t.iovaToPhys(second)],
+    ['iovaToPhysMany', (t) => t.iovaToPhysMany(BigUint64Array.of(first), new BigUint64Array(1))],
+    ['mapPages of a page', (t) => t.mapPages(second, 0n, pgsize, 1, prot)],
+    ['mapPages', (t) => t.mapPages(second, 0n, pgsize, count, prot)],
+    ['mapRange', (t) => t.mapRange(second, 0n, pgsize, prot)],
+    ['unmapPages', (t) => t.unmapPages(first, pgsize, 1)],
+    ['unmap', (t) => t.unmap(first, pgsize)],
+    ['protect', (t) => t.protect(first, pgsize, prot)],
+    ['cut', (t) => t.cut(second)],
+    ['trim', (t) => t.trim()],
+    ['walk', (t) => t.walk(first)],
+    ['forEachLeaf', (t) => t.forEachLeaf(undefined, () => void seen.leaves++)],
+    ['snapshot', (t) => t.snapshot()],
+    ['free', (t) => t.free()],
+  ]
+}
+
+/** The call finds the page that was mapped before the memory grew, and leaves a table that another one can be mapped in. */
+function afterGrowth(c: Case, size: Size, prot: Prot, name: string, call: (table: IoPageTable) => unknown): void {
+  const memory = new WebAssembly.Memory({ initial: poolSize(c, TABLES) / 65_536 })
+  const pool = newPool(c, { memory }, TABLES)
+  const table = mapped(c, size, prot, pool)
+  const before = codeOf(thrown(() => call(mapped(c, size, prot, newPool(c, {}, TABLES)))))
+  memory.grow(1)
+  same(`error of ${name} after the memory grew`, codeOf(thrown(() => call(table))), before)
+  if (name !== 'free') {
+    const [first, second] = [iovaOf(c.geometry, 0n), iovaOf(c.geometry, BigInt(size.pgsize))]
+    same(`iovaToPhys after ${name}`, table.iovaToPhys(first), name.startsWith('unmap') ? undefined : 0n, { iova: first })
+    table.unmap(second, size.pgsize)
+    memory.grow(1)
+    same(`bytes mapped after ${name}`, table.mapPages(second, 0n, size.pgsize, 1, prot).mapped, size.pgsize, { iova: second })
+    same(`iovaToPhys of it`, table.iovaToPhys(second), 0n, { iova: second })
+    table.free()
+  }
+  same(`bytes of tables after ${name} and free`, pool.stats().live, 0)
+}
+
+function thrown(run: () => unknown): unknown {
+  try {
+    run()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
