@@ -121,7 +121,9 @@ test('registers, configuration and hardware are typed by the format', () => {
   expectTypeOf(table.config.quirks).toEqualTypeOf<readonly ('ARM_NS' | 'NO_PERMS' | 'ARM_MTK_EXT' | 'ARM_MTK_TTBR_EXT')[]>()
   expectTypeOf(table.context.prrr).toEqualTypeOf<number>()
   expect(table.regs).toEqual({ ttbr: (table.roots[0] ?? 0n) | 0x6an, tcr: 0, nmrr: 0x4000_4000, prrr: 0x800b_8204 })
-  expect(armV7s.rootsFromRegs({ ttbr0: table.regs.ttbr })[0]).toMatchObject({ roots: table.roots, context: table.context })
+  const { ttbr, prrr, nmrr } = table.regs
+  const raws = { ttbr0: ttbr, prrr: BigInt(prrr), nmrr: BigInt(nmrr) }
+  expect(armV7s.rootsFromRegs(raws)[0]).toMatchObject({ roots: table.roots, context: table.context })
   const wrong = () =>
     IoPageTable.createRaw(armV7s, {
       ...CONFIG,
