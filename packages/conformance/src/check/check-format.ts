@@ -12,6 +12,7 @@ import { checkDeclaration, formatShapeLaws } from './format-laws.ts'
 import { lateMemory } from './late-memory-law.ts'
 import { Fault, type Law, LawError, type LawName } from './law.ts'
 import { leaves } from './leaves-law.ts'
+import { lostMemory } from './lost-memory-law.ts'
 import { reference } from './reference-law.ts'
 import { registers } from './registers-law.ts'
 import { rightsLaws } from './rights-law.ts'
@@ -103,10 +104,11 @@ function lawsOf(team: Team | undefined, module: URL | undefined): readonly Law[]
     ...tlbLaws,
     leaves,
     ...editLaws,
-    failedFlush,
     adopting,
     lateMemory,
     ...workerLaws(team, module),
+    failedFlush,
+    lostMemory,
   ]
 }
 

@@ -6,7 +6,7 @@ import { descriptorText } from './ruler.ts'
 /** The name of a law, `group/law`. */
 export type LawName =
   | `format/${'declaration' | 'configuration' | 'geometry' | 'fields' | 'kinds' | 'addresses' | 'attributes' | 'decoding' | 'values' | 'rights' | 'registers'}`
-  | `table/${'entries' | 'reference' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
+  | `table/${'entries' | 'reference' | 'bounds' | 'conflicts' | 'model' | 'memory' | 'lost-memory' | 'dirty' | 'cut' | 'protect' | 'trim' | 'leaves' | 'adopt'}`
   | `tlb/${'coherence' | 'free' | 'flush-ops' | 'flush-policy' | 'in-place' | 'failed-flush'}`
   | 'truth/vectors'
   | `workers/${'disjoint' | 'range-lock' | 'late-memory'}`

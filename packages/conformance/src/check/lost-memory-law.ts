@@ -1,17 +1,26 @@
-/** Memory that goes away under a table: of a buffer that is detached, and of a `WebAssembly.Memory` that grows. A part of the law `table/memory`. */
+/** The law of memory that goes away under a table: of a buffer that is detached, and of a `WebAssembly.Memory` that grows. */
 import type { IoPageTable, Prot } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
 import { type Case, iovaOf, pagesFrom, type Size } from './case.ts'
-import { must, same } from './law.ts'
+import { type Law, must, same } from './law.ts'
 import { codeOf, newPool, poolSize } from './session.ts'
+import { plainProt } from './table-laws.ts'
 
 /** Tables that these tests need at once, at most. */
 const TABLES = 24
 
-/** Without its memory every call says so; with it elsewhere, every call goes on there. */
-export function lostMemory(c: Case, prot: Prot): void {
-  const size = c.sizes[0] as Size
-  if (pagesFrom(c, size, 0n) < 2) return
+export const lostMemory: Law = {
+  name: 'table/lost-memory',
+  says: 'without its memory every call is EFAULT; where the memory is elsewhere after a growth, every call goes on there',
+  check(c) {
+    const size = c.sizes[0] as Size
+    if (pagesFrom(c, size, 0n) < 2) return { skipped: 'fewer than two pages fit' }
+    withoutMemory(c, size, plainProt(c, size))
+    return undefined
+  },
+}
+
+function withoutMemory(c: Case, size: Size, prot: Prot): void {
   const buffer = new ArrayBuffer(poolSize(c, TABLES))
   const table = mapped(c, size, prot, newPool(c, { memory: buffer }, TABLES))
   structuredClone(buffer, { transfer: [buffer] })
