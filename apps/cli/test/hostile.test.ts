@@ -36,6 +36,9 @@ const SHARED = [
 const shared = image('shared.raw', SHARED)
 const cycle = image('cycle.raw', [NOTHING, () => 0x1003n])
 const cycle2 = image('cycle2.raw', [NOTHING, () => 0x2003n, () => 0x1003n])
+/** A pipe that nobody writes to. */
+const silent = join(folder, 'silent')
+execFileSync('sh', ['-c', 'mkfifo "$0"', silent])
 
 describe('Ctrl-C', () => {
   test.each([
@@ -44,7 +47,7 @@ describe('Ctrl-C', () => {
     ['dump --stats', ['dump', 'arm64-lpae-s1', '--stats', '--image', cycle]],
     ['find', ['find', 'arm64-lpae-s1', '--paddr', '0x10', '--image', shared]],
     ['diff', ['diff', 'arm64-lpae-s1', cycle, cycle2]],
-    ['replay of a pipe', ['replay', '/dev/stdin']],
+    ['replay of a pipe', ['replay', silent]],
     ['build of a pipe', ['build', '-']],
   ])('ends %s while nothing is read', async (_, args) => {
     const child = spawn(process.execPath, [bundle(), ...args, ...(args[0] === 'replay' || args[0] === 'build' ? [] : AT)], {
