@@ -1,10 +1,11 @@
-// What each package's own code may weigh, compressed by brotli. A new format needs no line here.
+// What each package's own code may weigh, compressed by brotli: all of its entries together. A new format needs no line here. Core's second
+// entry, `compiled`, repeats a part of the first, so that each is bundled whole and V8 folds the constants of its loops.
 import { packagesIn } from './scripts/workspace.mjs'
 
 const LIMITS = {
-  '@io-pgtable/core': '40 kB',
+  '@io-pgtable/core': '54 kB',
   '@io-pgtable/pt-allocator': '12 kB',
-  '@io-pgtable/conformance': '50 kB',
+  '@io-pgtable/conformance': '56 kB',
   '@io-pgtable/inspect': '60 kB',
   '@io-pgtable/gpuvm': '10 kB',
 }
