@@ -130,3 +130,16 @@ test('what the device wrote to stays dirty, and what it did not stays clean', ()
   b.table.readAndClearDirty(0n, 4 * PAGE, (iova) => void dirty.push(iova))
   expect(dirty).toEqual([0x2000n])
 })
+
+test('V8 compiles the exchange of entries of either size', () => {
+  for (const [entryBytes, calls] of [
+    [8, 200],
+    [4, 200],
+    [8, 2000],
+  ] as const) {
+    const { table } = bench({ entryBytes }, { pool: { shared: true } })
+    table.mapPages(0n, 0n, PAGE, 128, RW)
+    for (let i = 0; i < calls; i++) table.protect(0n, 128 * PAGE, i & 1 ? RW : Prot.READ)
+    expect(leavesOf(table as IoPageTable).length).toBe(128)
+  }
+})

@@ -91,7 +91,10 @@ function cleanAndReport(t: Tree, { node, slots, size }: LeafRun, first: bigint, 
 function clean(t: Tree, { node, at, slots }: LeafRun, index: number, dirty: { clear: bigint; set: bigint }): void {
   for (let slot = index * slots; slot < (index + 1) * slots; slot++) {
     const word = at + (slot << node.entryLg)
-    for (let raw = t.rawAt(node, word); !t.exchange(node, word, raw, (raw & ~dirty.clear) | dirty.set); raw = t.rawAt(node, word));
+    for (;;) {
+      const raw = t.rawAt(node, word)
+      if (t.exchange(node, word, raw, (raw & ~dirty.clear) | dirty.set)) break
+    }
     t.synced(word, 1 << node.entryLg)
   }
 }
