@@ -1,5 +1,5 @@
 /** Registers of a format as text: which there are, of which type, and what a command line's values become. */
-import { type AnyFmt, hex, IoPgtableError } from '@io-pgtable/core'
+import { type AnyFmt, hex, IoPgtableError, memoryOf, type ReadMemory } from '@io-pgtable/core'
 import { parseInteger } from '@io-pgtable/inspect'
 import { UsageError } from './usage.ts'
 
@@ -19,15 +19,16 @@ type Values = Readonly<Record<string, unknown>>
 /** Any root will do: only names and types are wanted. */
 const ROOT = 0x4000_0000n
 
-/** Raw registers of each configuration of a format, as it would give them to hardware. */
-function samples(format: AnyFmt): readonly Values[] {
+/** Raw registers of each configuration of a format, as it would give them to hardware, and the memory that they point to. */
+function samples(format: AnyFmt): readonly { readonly values: Values; readonly read: ReadMemory }[] {
   return format.configs.flatMap(({ config }) => {
     const agreed = format.configure(config)
     const { top, roots = 1, nodes } = format.geometry(format.params(agreed))
     const bytes = (nodes.find(({ id }) => id === top)?.tableBytes ?? 4096) / roots
     const at = Array.from({ length: roots }, (_, i) => ROOT + BigInt(i * bytes))
-    const values = format.hardware?.(agreed, format.regs(agreed, at, top)) as Values | undefined
-    return values === undefined ? [] : [values]
+    const regs = format.regs(agreed, at, top)
+    const values = format.hardware?.(agreed, regs) as Values | undefined
+    return values === undefined ? [] : [{ values, read: memoryOf(format.rootMemory?.(agreed, regs) ?? []) }]
   })
 }
 
@@ -37,12 +38,12 @@ function samples(format: AnyFmt): readonly Values[] {
 export function registersOf(format: AnyFmt): readonly Register[] {
   const all = samples(format)
   const registers = new Map<string, unknown>()
-  for (const values of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
-  for (const values of all) for (const name of namesRead(format, values)) registers.set(name, registers.get(name))
+  for (const { values } of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
+  for (const { values, read } of all) for (const name of namesRead(format, values, read)) registers.set(name, registers.get(name))
   return [...registers].map(([name, sample]) => ({
     name,
     sample,
-    isRequired: all.every((values) => fails(format, values, name)),
+    isRequired: all.every(({ values, read }) => fails(format, values, name, read)),
     ...(isParts(sample) && { parts: Object.keys(sample) }),
   }))
 }
@@ -52,7 +53,7 @@ function isParts(sample: unknown): sample is object {
 }
 
 /** What a format reads of the registers that it is given. */
-function namesRead(format: AnyFmt, values: Values): ReadonlySet<string> {
+function namesRead(format: AnyFmt, values: Values, read: ReadMemory): ReadonlySet<string> {
   const names = new Set<string>()
   const watched = new Proxy(values, {
     get(target, name) {
@@ -60,16 +61,16 @@ function namesRead(format: AnyFmt, values: Values): ReadonlySet<string> {
       return Reflect.get(target, name)
     },
   })
-  format.rootsFromRegs(watched)
+  format.rootsFromRegs(watched, read)
   return names
 }
 
 /** Whether registers say too little when one is left out. */
-function fails(format: AnyFmt, values: Values, name: string): boolean {
+function fails(format: AnyFmt, values: Values, name: string, read: ReadMemory): boolean {
   if (!(name in values)) return false
   const { [name]: _, ...rest } = values
   try {
-    return format.rootsFromRegs(rest).some(({ context }) => hasGap(context))
+    return format.rootsFromRegs(rest, read).some(({ context }) => hasGap(context))
   } catch (error) {
     return !(error instanceof IoPgtableError)
   }

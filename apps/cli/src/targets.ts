@@ -129,7 +129,7 @@ export async function openTargets(name: string, options: TargetOptions): Promise
     const targets = scan.streams.flatMap((stream) => tablesOfStream(stream, options))
     return { image, targets, scan, findings: scan.findings }
   }
-  const tables = formatTables(formatOf(name), options, image.read)
+  const tables = await image.loading(() => formatTables(formatOf(name), options, image.read))
   return { image, targets: tables.map((each) => ({ tables: each })), findings: [] }
 }
 
@@ -204,7 +204,7 @@ function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory):
   const texts = { ...iommuTexts(options), ...ownRegisters(options), ...options.reg }
   if (root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
   const values = registerValues(format, texts)
-  return format.rootsFromRegs(values).map((found) => tablesAt(format, found, read))
+  return format.rootsFromRegs(values, read).map((found) => tablesAt(format, found, read))
 }
 
 /** Registers of IOMMUs among the options: a format that lacks them says so. */

@@ -13,6 +13,7 @@ export {
   type AnyFmt,
   type ConfigOf,
   type ContextOf,
+  emptyOf,
   type Field,
   type FormatConfig,
   type FoundRoot,
@@ -24,10 +25,12 @@ export {
   type LeafKind,
   type LeafSize,
   type LevelNode,
+  type MemoryPiece,
   type NodeId,
   nodeOf,
   type ParamsOf,
   type Policy,
+  type ReadMemory,
   type RegsOf,
   slotBytes,
   splitField,
@@ -37,6 +40,7 @@ export {
   when,
 } from './format/format.ts'
 export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
+export { memoryOf, type ReadOnlyFmt, readOnly } from './format/read-only.ts'
 export {
   ACCESS_KINDS,
   type AccessFault,
@@ -99,7 +103,6 @@ export {
   type EntryPlace,
   inputRanges,
   LeafRuns,
-  type ReadMemory,
   unknownMemory,
   type WalkVisitor,
   walkAddress,

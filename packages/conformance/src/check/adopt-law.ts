@@ -134,7 +134,8 @@ function tablesOf({ geometry, roots, readMemory }: IoPageTable): Set<bigint> {
 /** The registers, where they tell the whole tree; else its roots. */
 function whereOf({ c, table }: Session): Partial<FormatConfig> & Record<string, unknown> {
   const registers = c.format.hardware?.(c.config, table.regs)
-  const [found, ...more] = registers === undefined ? [] : foundBy(c.format, registers)
+  // Registers that lead by way of memory lead nowhere here: that memory is no piece of the pool's.
+  const [found, ...more] = registers === undefined || c.format.rootMemory !== undefined ? [] : foundBy(c.format, registers)
   const geometry = found === undefined || more.length > 0 ? undefined : c.format.geometry(found.params)
   const alike =
     geometry !== undefined && c.top === 0 && geometry.ias === c.geometry.ias && shapeOf(geometry.nodes) === shapeOf(c.geometry.nodes)

@@ -88,10 +88,11 @@ export function makeCase(options: CaseOptions): Case {
   const top = chain.findIndex((node) => node.id === geometry.top)
   if (top < 0) throw new Fault(`the geometry's top ${geometry.top} is not on the way down from ${geometry.growsTo ?? geometry.top}`)
   const adoptTable = options.adoptTable ?? ((fmt, given) => IoPageTable.adopt(fmt, given))
-  return { ...options, adoptTable, config, geometry, policy: format.policy(config), chain, top, sizes: sizesOf(config, chain) }
+  const sizes = sizesOf(config, format.writes === false ? geometry.nodes : chain)
+  return { ...options, adoptTable, config, geometry, policy: format.policy(config), chain, top, sizes }
 }
 
-/** The nodes from the highest root down, by the table kinds that are written. */
+/** The nodes from the highest root down, by the table kinds that are written; of a format that only reads, one way of several. */
 function chainOf(format: AnyFmt, config: Agreed<FormatConfig>, geometry: Geometry): LevelNode[] {
   const chain: LevelNode[] = []
   let node: LevelNode | undefined = nodeOf(geometry, geometry.growsTo ?? geometry.top)
@@ -99,7 +100,7 @@ function chainOf(format: AnyFmt, config: Agreed<FormatConfig>, geometry: Geometr
     if (chain.includes(node)) throw new Fault(`node ${node.id} is below itself`)
     chain.push(node)
     const kind = tableKindOf(node)
-    node = kind && nodeOf(geometry, childId(format, config, node, kind))
+    node = kind && (format.writes === false ? anyChild(geometry, kind) : nodeOf(geometry, childId(format, config, node, kind)))
   }
   return chain
 }
@@ -107,6 +108,12 @@ function chainOf(format: AnyFmt, config: Agreed<FormatConfig>, geometry: Geometr
 /** The table kind of a node that is written; undefined at the last node. */
 export function tableKindOf(node: LevelNode): TableKind | undefined {
   return node.kinds.find((kind): kind is TableKind => kind.type === 'table' && kind.encode !== false)
+}
+
+/** The child of which a field's least value is the code. */
+function anyChild(geometry: Geometry, { child }: TableKind): LevelNode | undefined {
+  const id = typeof child === 'string' ? child : Object.values(child.nodes)[0]
+  return id === undefined ? undefined : nodeOf(geometry, id)
 }
 
 function childId(format: AnyFmt, config: Agreed<FormatConfig>, node: LevelNode, kind: TableKind): string {

@@ -1,5 +1,5 @@
 /** The memory of a table against its model: every descriptor of every table, bit for bit, as a device finds them. */
-import { decode, hex, type IoPageTable, type LevelNode, nodeOf } from '@io-pgtable/core'
+import { decode, emptyOf, hex, type IoPageTable, type LevelNode, nodeOf } from '@io-pgtable/core'
 import { type Case, iovaOf, leafRaw, tableAlign, tableKindOf, tableRaw } from './case.ts'
 import { Fault, same } from './law.ts'
 import type { Mapping, Model } from './model.ts'
@@ -24,8 +24,8 @@ function compareTable(both: Both, depth: number, address: bigint, first: number,
   const node = c.chain[depth] as LevelNode
   const words = wordsOf(both, node, address, slots)
   const per = node.entryBytes / 4
-  const emptyLo = Number(BigInt.asUintN(32, node.empty))
-  const emptyHi = Number(node.empty >> 32n)
+  const emptyLo = Number(BigInt.asUintN(32, emptyOf(node)))
+  const emptyHi = Number(emptyOf(node) >> 32n)
   const leaves = model.leaves[depth] as Map<number, Mapping>
   const tables = model.tables[depth] as Set<number>
   for (let i = 0; i < slots; i++) {

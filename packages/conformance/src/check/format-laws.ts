@@ -86,7 +86,8 @@ const geometryLaw: Law = {
     for (const [i, node] of chain.entries()) {
       const below = chain[i + 1]
       if (below === undefined) continue
-      same(`address bits that a table of ${below.name} translates`, below.shift + below.bits, node.shift, { node })
+      if (c.format.writes !== false)
+        same(`address bits that a table of ${below.name} translates`, below.shift + below.bits, node.shift, { node })
     }
     const root = chain[0] as LevelNode
     must(root.shift + root.bits >= geometry.ias, () => `the levels translate ${root.shift + root.bits} of ${geometry.ias} input bits`)
@@ -200,19 +201,26 @@ const kinds: Law = {
   says: 'every descriptor is of one kind, an empty entry is empty, each kind can be met, and a table that is written is told by masks',
   check(c) {
     const { geometry } = c
+    const writes = c.format.writes !== false
     for (const node of geometry.nodes) {
       const last = node.kinds.at(-1)
       if (last === undefined) throw new Fault('the node has no kinds', { node })
       const unknown = apartFrom(node.kinds.map((kind) => kind.match))
       must(unknown === undefined, 'a descriptor of no kind', { node, ...(unknown !== undefined && { raw: unknown }) })
-      const empty = node.kinds.find((kind) => matches(node.empty, kind.match))
-      same('kind of the empty entry', empty?.type, 'empty', { node, raw: node.empty })
+      if (writes || node.empty !== undefined) checkEmpty(node)
       for (const kind of node.kinds) checkReachable(node, kind)
-      checkEmptyAlone(node)
+      if (writes) checkEmptyAlone(node)
     }
-    for (const node of c.chain) checkTableAlone(c, node)
+    if (writes) for (const node of c.chain) checkTableAlone(c, node)
     return undefined
   },
+}
+
+function checkEmpty(node: LevelNode): void {
+  const { empty } = node
+  if (empty === undefined) throw new Fault('the node has no `empty`: only a format that only reads may leave it out', { node })
+  const kind = node.kinds.find(({ match }) => matches(empty, match))
+  same('kind of the empty entry', kind?.type, 'empty', { node, raw: empty })
 }
 
 /** A kind, or a size of it, that earlier ones hide is a mistake in their order; and a leaf has a size whatever its bits. */

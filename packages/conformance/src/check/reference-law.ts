@@ -1,5 +1,15 @@
 /** The law of the reference: the engine's tables hold what the simplest page table of the same declaration holds, entry by entry. */
-import { type DecodedTable, decode, deposit, hex, type IoPageTable, type LevelNode, nodeOf, ReferenceTable } from '@io-pgtable/core'
+import {
+  type DecodedTable,
+  decode,
+  deposit,
+  emptyOf,
+  hex,
+  type IoPageTable,
+  type LevelNode,
+  nodeOf,
+  ReferenceTable,
+} from '@io-pgtable/core'
 import { seededIntegers } from '../seeded-integers.ts'
 import { type Case, iovaOf, outputBytes, type Size, tableAlign } from './case.ts'
 import { Fault, type Law, must, same } from './law.ts'
@@ -64,9 +74,9 @@ function compare(table: IoPageTable, model: ReferenceTable): void {
   const side = (node: LevelNode, ours: bigint | undefined, theirs: bigint): void => {
     for (let i = 0; i < 2 ** node.bits; i++) {
       const at = theirs + BigInt(i * node.entryBytes)
-      const wanted = model.memory.get(at) ?? node.empty
-      const raw = ours === undefined ? node.empty : rawAt(table, node, ours, i)
-      if (wanted === node.empty && raw === node.empty) continue
+      const wanted = model.memory.get(at) ?? emptyOf(node)
+      const raw = ours === undefined ? emptyOf(node) : rawAt(table, node, ours, i)
+      if (wanted === emptyOf(node) && raw === wanted) continue
       const entry = decode(geometry, node, wanted)
       const own = decode(geometry, node, raw)
       if (entry.type === 'table' && own.type !== 'leaf') {

@@ -1,5 +1,5 @@
 /** The law of registers: what a device is given leads to the root, and back. */
-import { decode, hex, inputRanges, type LevelNode, walkAddress } from '@io-pgtable/core'
+import { decode, hex, IoPgtableError, inputRanges, type LevelNode, memoryOf, type ReadMemory, walkAddress } from '@io-pgtable/core'
 import { type Case, iovaOf, offsetOf, type Size, tableAlign, tableLimit } from './case.ts'
 import { addressSamples } from './descriptor-laws.ts'
 import { Fault, isRefusal, type Law, must, type Skipped, same } from './law.ts'
@@ -43,6 +43,11 @@ function rootsAt({ geometry, chain, top }: Case, first: bigint): bigint[] {
   return Array.from({ length: count }, (_, i) => first + BigInt((tableBytes / count) * i))
 }
 
+/** What hardware holds, and the memory that its registers point to. */
+function given({ format, config }: Case, regs: unknown): { readonly raw: unknown; readonly read: ReadMemory } {
+  return { raw: format.hardware?.(config, regs), read: memoryOf(format.rootMemory?.(config, regs) ?? []) }
+}
+
 /** Whatever its place, a root is found again by the raw registers that it was given to. */
 function wayBack(c: Case): void {
   const { format, config, geometry, chain, top } = c
@@ -51,9 +56,9 @@ function wayBack(c: Case): void {
   for (const address of addressSamples(align, tableLimit(c))) {
     if (address + align > tableLimit(c)) continue
     const roots = rootsAt(c, address)
-    const raw = format.hardware?.(config, format.regs(config, roots, geometry.top))
+    const { raw, read } = given(c, format.regs(config, roots, geometry.top))
     if (raw === undefined) return
-    const found = format.rootsFromRegs(raw)
+    const found = format.rootsFromRegs(raw, read)
     const held = found.some((other) => roots.every((one, i) => one === other.roots[i]))
     must(
       held,
@@ -68,33 +73,35 @@ function wayBack(c: Case): void {
 /** Registers of any value are refused, or lead to roots that are aligned: what the hardware takes no address from is masked away. */
 function anyValue(c: Case): void {
   const { format, config, geometry } = c
-  const raw = format.hardware?.(config, format.regs(config, rootsAt(c, 0n), geometry.top))
+  const { raw, read } = given(c, format.regs(config, rootsAt(c, 0n), geometry.top))
   if (typeof raw !== 'object' || raw === null) return
   for (const [name, value] of Object.entries(raw)) {
     if (typeof value !== 'bigint') continue
     const bits = Array.from({ length: 64 }, (_, i) => 1n << BigInt(i))
     for (const other of [...bits.flatMap((bit) => [value ^ bit, bit - 1n]), (1n << 64n) - 1n])
-      checkRoots(c, { ...raw, [name]: other }, name, other)
+      checkRoots(c, { ...raw, [name]: other }, read, `${name} ${hex(other)}`)
   }
 }
 
-function checkRoots({ format }: Case, raw: object, name: string, value: bigint): void {
+function checkRoots({ format }: Case, raw: object, read: ReadMemory, text: string): void {
   try {
-    for (const found of format.rootsFromRegs(raw)) {
+    for (const found of format.rootsFromRegs(raw, read)) {
       const { nodes, top, roots = 1 } = format.geometry(found.params)
       const root = nodes.find((node) => node.id === top)
       const align = BigInt(root === undefined ? 1 : (root.entryBytes * 2 ** root.bits) / roots)
       const wrong = found.roots.find((address) => address % align !== 0n || address >> 64n !== 0n)
-      must(wrong === undefined, () => `${name} ${hex(value)} gives a root at ${hex(wrong ?? 0n)}: a multiple of ${hex(align)} expected`)
+      must(wrong === undefined, () => `${text} gives a root at ${hex(wrong ?? 0n)}: a multiple of ${hex(align)} expected`)
     }
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    // Registers that point elsewhere in memory lead to nothing that is known.
+    if (!isRefusal(error) && !(error instanceof IoPgtableError && error.code === 'EFAULT')) throw error
   }
 }
 
 /** A page at each end of the input addresses is found by the raw registers alone. */
 function foundAgain(c: Case): Skipped | undefined {
   const { format, geometry } = c
+  if (format.writes === false) return { skipped: 'for what the tables translate: the format only reads' }
   const session = new Session(c)
   if (format.hardware?.(c.config, session.table.regs) === undefined) {
     session.table.free()
@@ -116,9 +123,9 @@ function foundAgain(c: Case): Skipped | undefined {
 }
 
 function findPage({ table, c }: Session, iova: bigint, size: Size): void {
-  const { format, config } = c
-  const raw = format.hardware?.(config, table.regs)
-  const roots = format.rootsFromRegs(raw).filter(({ first, last }) => iova >= first && iova <= last)
+  const { format } = c
+  const { raw, read } = given(c, table.regs)
+  const roots = format.rootsFromRegs(raw, read).filter(({ first, last }) => iova >= first && iova <= last)
   const [root] = roots
   if (root === undefined) throw new Fault('the raw registers lead to no table that translates the address', { iova })
   same('tables that translate the address, by the raw registers', roots.length, 1, { iova })

@@ -90,9 +90,32 @@ const rights: Law = {
     checkRegime(rules)
     checkFaults(rules)
     checkPaths(c, rules)
-    for (const size of c.sizes) checkWritten(c, rules, size)
+    if (c.format.writes === false) checkRead(c, rules)
+    else for (const size of c.sizes) checkWritten(c, rules, size)
     return undefined
   },
+}
+
+/** Of what is only read: random leaves of every kind, below a table of each kind that may be above. */
+function checkRead(c: Case, rules: AccessRules): void {
+  const integers = seededIntegers(c.seed)
+  for (const node of c.geometry.nodes)
+    for (const kind of node.kinds) {
+      if (kind.type !== 'leaf' || kind.grants === undefined) continue
+      for (const above of aboves(c, node))
+        for (let i = 0; i < 50; i++) {
+          const raw = (randomBits(integers, node.entryBytes * 8) & ~kind.match.mask) | kind.match.value | kind.set
+          const entry = decode(c.geometry, node, raw)
+          if (entry.type === 'leaf' && entry.kind === kind) checkProt(c, rules, entry, above && tableOf(c, above))
+        }
+    }
+}
+
+/** An entry of a kind, as it is without any other bit. */
+function tableOf({ geometry }: Case, kind: TableKind): DecodedTable | undefined {
+  const node = geometry.nodes.find(({ kinds }) => kinds.includes(kind))
+  const entry = node && decode(geometry, node, kind.set | kind.match.value)
+  return entry?.type === 'table' ? entry : undefined
 }
 
 function randomBits(integers: (limit: number) => number, width: number): bigint {

@@ -9,6 +9,7 @@ import { laneHi, laneLo } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { deposit, matches } from '../format/bits.ts'
+import { emptyOf } from '../format/format.ts'
 import { NoTableMemory } from '../memory/table-memory.ts'
 import type { DecodedLeaf } from '../read/decode.ts'
 import { explainRange } from '../request/arguments.ts'
@@ -229,7 +230,7 @@ function writeAll(t: Tree, { node, at }: LeafPlace, raws: readonly bigint[]): vo
 export function takeRaw(t: Tree, node: HotNode, at: number): bigint {
   for (;;) {
     const raw = t.rawAt(node, at)
-    if (t.exchange(node, at, raw, node.node.empty)) return raw
+    if (t.exchange(node, at, raw, emptyOf(node.node))) return raw
   }
 }
 

@@ -1,6 +1,15 @@
 /** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
 import { bitsOf, deposit, type Match, ones } from '../format/bits.ts'
-import { type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type Policy, type TableKind } from '../format/format.ts'
+import {
+  emptyOf,
+  type Geometry,
+  type LeafKind,
+  type LeafSize,
+  type LevelNode,
+  nodeOf,
+  type Policy,
+  type TableKind,
+} from '../format/format.ts'
 import { distinct, excludes } from './distinct.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
 import { LeafPlan } from './leaf-plan.ts'
@@ -76,8 +85,8 @@ export class HotNode {
     const empty = emptyMatch(node)
     this.emptyMask = laneLo(empty.mask)
     this.emptyValue = laneLo(empty.value)
-    this.emptyLo = laneLo(node.empty)
-    this.emptyHi = laneHi(node.empty)
+    this.emptyLo = laneLo(emptyOf(node))
+    this.emptyHi = laneHi(emptyOf(node))
     this.uniform = node.entryBytes === 4 || this.emptyLo === this.emptyHi
     this.tableKind = node.kinds.find((kind): kind is TableKind => kind.type === 'table' && kind.encode !== false)
     this.tableBits = this.tableKind === undefined ? 0n : this.tableKind.set | tableBits(node, this.tableKind)
@@ -124,7 +133,7 @@ function emptyMatch(node: LevelNode): Match {
   const empty = node.kinds[at]?.match
   if (empty === undefined) throw new Error(`node ${node.id}: no kind is the empty one`)
   if (empty.mask > ones(31)) throw new Error(`node ${node.id}: an empty entry must be told by its low 32 bits`)
-  if ((node.empty & empty.mask) !== empty.value) throw new Error(`node ${node.id}: its empty value is not of its empty kind`)
+  if ((emptyOf(node) & empty.mask) !== empty.value) throw new Error(`node ${node.id}: its empty value is not of its empty kind`)
   for (const { name, match } of node.kinds.slice(0, at))
     if (!excludes(match, empty)) throw new Error(`node ${node.id}: the match of its empty kind must exclude ${name}, which comes before it`)
   return empty

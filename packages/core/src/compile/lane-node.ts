@@ -194,6 +194,8 @@ export class LaneNode {
   readonly entries: number
   /** 32-bit words of an entry. */
   readonly words: number
+  /** Whether entries can be empty; else the value has no meaning. */
+  readonly hasEmpty: boolean
   readonly emptyLo: number
   readonly emptyHi: number
   readonly kinds: readonly LaneKind[]
@@ -207,8 +209,9 @@ export class LaneNode {
     this.slot = 2 ** node.shift
     this.entries = 2 ** node.bits
     this.words = node.entryBytes >> 2
-    this.emptyLo = laneLo(node.empty)
-    this.emptyHi = laneHi(node.empty)
+    this.hasEmpty = node.empty !== undefined
+    this.emptyLo = laneLo(node.empty ?? 0n)
+    this.emptyHi = laneHi(node.empty ?? 0n)
     this.kinds = node.kinds.map((kind) => new LaneKind(geometry, node, kind, nodes))
     this.group = Math.max(1, ...this.kinds.flatMap((kind) => kind.leaves.map((leaf) => leaf.slots)))
   }

@@ -9,6 +9,12 @@ import type { AccessFault, AccessState, ArchFault, FaultType, Meaning, MemoryTyp
 /** Names a node of a geometry; unique in it. */
 export type NodeId = string
 
+/**
+ * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
+ * and may be given less than it asked for: what is missing is then unknown.
+ */
+export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | undefined
+
 /** A named part of a descriptor, as the manual names and numbers it. */
 export interface Field {
   readonly name: string
@@ -93,8 +99,8 @@ export interface LeafKind extends KindBase {
 }
 
 /**
- * A descriptor that does not translate. Every node has one `empty` kind, whose match is of the low 32 bits and excludes by itself the kinds
- * before it; `invalid`: nothing that a walker may meet in a sound table.
+ * A descriptor that does not translate. Every node that is written has one `empty` kind, whose match is of the low 32 bits and excludes by
+ * itself the kinds before it; `invalid`: nothing that a walker may meet in a sound table.
  */
 export interface VoidKind extends KindBase {
   readonly type: 'empty' | 'invalid'
@@ -120,8 +126,8 @@ export interface LevelNode {
   readonly tableBytes: number
   /** Alignment of a table in bytes where it is more than its size: each table, of any level, then takes so many bytes of memory. */
   readonly align?: number
-  /** The raw value of an empty entry. */
-  readonly empty: bigint
+  /** The raw value of an empty entry. Left out in a format that only reads, where no entry of the node is empty. */
+  readonly empty?: bigint
   readonly kinds: readonly Kind[]
 }
 
@@ -201,6 +207,12 @@ export interface FormatConfig<Q extends string = string> {
 /** A configuration as agreed: narrowed, nothing left out. */
 export type Agreed<C> = Readonly<Required<C>>
 
+/** Bytes that stand in memory. */
+export interface MemoryPiece {
+  readonly paddr: bigint
+  readonly bytes: Uint8Array
+}
+
 /** A table found in somebody's registers. */
 export interface FoundRoot<P, D> {
   /** The register's name, lower case: `ttbr0`. */
@@ -225,6 +237,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   readonly title: string
   /** The manual: name, revision, chapter. */
   readonly manual: string
+  /** False: the format only reads. No table is made, changed or adopted; see {@link readOnly}. */
+  readonly writes?: false
   /**
    * Narrows a request to what the hardware can do. What it answers has every member that there is: members of a request that it lacks are
    * refused (see `agreedConfig`). @throws `EINVAL` naming the limit
@@ -251,13 +265,18 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   fault?(fault: AccessFault, context: D): ArchFault
   /** What the device's registers get, for root tables of the node `top` at these physical addresses. */
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
-  /** The tables that raw registers point to. @throws `EINVAL` for values that no hardware accepts. */
-  rootsFromRegs(registers: H): readonly FoundRoot<P, D>[]
+  /**
+   * The tables that raw registers point to. `read` is the memory, for formats whose roots stand in it (a process table, an instance block).
+   * @throws `EINVAL` for values that no hardware accepts, and by those formats without `read`; `EFAULT` for memory that is not known
+   */
+  rootsFromRegs(registers: H, read?: ReadMemory): readonly FoundRoot<P, D>[]
   /**
    * The raw registers of hardware that was given `regs`: with it the way there and back is tested. Undefined for a configuration of which
    * the registers do not tell enough.
    */
   hardware?(config: Agreed<C>, regs: R): H | undefined
+  /** What the driver writes into memory beside `regs`, where roots stand in memory: `rootsFromRegs` finds it there. */
+  rootMemory?(config: Agreed<C>, regs: R): readonly MemoryPiece[]
   /** Configurations worth testing. */
   readonly configs: readonly { readonly name: string; readonly config: C }[]
 }
@@ -313,6 +332,12 @@ export function nodeOf(geometry: Geometry, id: NodeId): LevelNode {
   const node = geometry.nodes.find((n) => n.id === id)
   if (node === undefined) throw new Error(`geometry has no node ${id}`)
   return node
+}
+
+/** The raw value of an empty entry. @throws `Error` for a node that has none: a fault of the format where it writes */
+export function emptyOf(node: LevelNode): bigint {
+  if (node.empty === undefined) throw new Error(`node ${node.id}: it has no empty value`)
+  return node.empty
 }
 
 /** Bytes of input address that one entry of `node` stands for. */

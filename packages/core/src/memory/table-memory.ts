@@ -303,7 +303,7 @@ export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, ow
   const { node, tableBytes, emptyLo, emptyHi, entryLg } = compiled.root
   const below = compiled.geometry.tablesBelow
   const root = pool.alloc(tableBytes, { owner, ...(below !== undefined && { below }) })
-  if (node.empty !== 0n) {
+  if ((emptyLo | emptyHi) !== 0) {
     if (entryLg === 1) clear64(pool.words, root >>> 2, node.tableBytes / 8, emptyLo, emptyHi)
     else fill32(pool.words, root >>> 2, node.tableBytes / 4, emptyLo, 0)
   }

@@ -5,6 +5,7 @@
 import { deposit } from '../format/bits.ts'
 import {
   type AnyFmt,
+  emptyOf,
   type Geometry,
   type LeafKind,
   type LeafSize,
@@ -51,7 +52,7 @@ export class ReferenceTable {
     const table = this.#descend(iova, node)
     if (table === undefined) return false
     const places = Array.from({ length: size.slots }, (_, i) => this.#entryAt(node, table, iova + BigInt(i * slotBytes(node))))
-    if (places.some((place) => this.#read(node, place) !== node.empty)) return false
+    if (places.some((place) => this.#read(node, place) !== emptyOf(node))) return false
     places.forEach((place, i) => {
       const step = size.stepsAddress === true ? BigInt(i * slotBytes(node)) : 0n
       this.memory.set(place, attributes | kind.set | (size.or ?? 0n) | deposit(paddr + step, kind.address))
@@ -97,7 +98,7 @@ export class ReferenceTable {
     let table = this.root
     while (node !== target) {
       const place = this.#entryAt(node, table, iova)
-      if (this.#read(node, place) === node.empty) this.memory.set(place, this.#newEntry(node))
+      if (this.#read(node, place) === emptyOf(node)) this.memory.set(place, this.#newEntry(node))
       const entry = decode(this.#geometry, node, this.#read(node, place))
       if (entry.type !== 'table') return undefined
       node = entry.child
@@ -121,7 +122,7 @@ export class ReferenceTable {
   }
 
   #read(node: LevelNode, place: bigint): bigint {
-    return this.memory.get(place) ?? node.empty
+    return this.memory.get(place) ?? emptyOf(node)
   }
 
   #pageSize(pgsize: number): PageSize | undefined {

@@ -4,7 +4,7 @@
  */
 import { hex } from '../errors.ts'
 import { bitsOf, extract } from '../format/bits.ts'
-import { type AnyFmt, type Geometry, type Kind, type LeafKind, nodeOf, type TableKind } from '../format/format.ts'
+import { type AnyFmt, type Geometry, type Kind, type LeafKind, nodeOf, type ReadMemory, type TableKind } from '../format/format.ts'
 import {
   type AccessFault,
   type AccessKind,
@@ -22,7 +22,7 @@ import {
 } from '../format/rights.ts'
 import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, entrySpan } from './decode.ts'
 import { CompiledMeaning } from './meaning.ts'
-import { type EntryPlace, inputRanges, type ReadMemory, walkAddress } from './walk.ts'
+import { type EntryPlace, inputRanges, walkAddress } from './walk.ts'
 
 /** What a path says. */
 export interface PathVerdict {

@@ -1,14 +1,8 @@
 /** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
 
 import { hex, IoPgtableError } from '../errors.ts'
-import { type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
+import { type Geometry, type LevelNode, nodeOf, type ReadMemory, slotBytes } from '../format/format.ts'
 import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan } from './decode.ts'
-
-/**
- * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
- * and may be given less than it asked for: what is missing is then unknown.
- */
-export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | undefined
 
 /** First and last input address, inclusive. */
 export interface AddressRange {

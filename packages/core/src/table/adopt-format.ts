@@ -3,7 +3,19 @@
 import { IoPgtableError } from '../errors.ts'
 import { bitsOf } from '../format/bits.ts'
 import { agreedConfig, refuseUnknown } from '../format/config.ts'
-import type { Agreed, AnyFmt, FormatConfig, FoundRoot, Geometry, Kind, LeafKind, LeafSize, LevelNode, TableKind } from '../format/format.ts'
+import type {
+  Agreed,
+  AnyFmt,
+  FormatConfig,
+  FoundRoot,
+  Geometry,
+  Kind,
+  LeafKind,
+  LeafSize,
+  LevelNode,
+  ReadMemory,
+  TableKind,
+} from '../format/format.ts'
 import { kindOf } from '../read/decode.ts'
 import { TABLE_OPTIONS } from './table-options.ts'
 
@@ -18,8 +30,12 @@ export interface Adoptable {
 }
 
 /** The table of some registers. @throws `EINVAL` where they lead to none, or to several and none is named, or tell too little */
-export function adoptRegisters(format: AnyFmt, registers: unknown, name: string | undefined, given: Partial<FormatConfig>): Adoptable {
-  const found = chooseRoot(format, format.rootsFromRegs(registers), name)
+export function adoptRegisters(
+  format: AnyFmt,
+  { registers, root, read }: { readonly registers: unknown; readonly root: string | undefined; readonly read: ReadMemory },
+  given: Partial<FormatConfig>,
+): Adoptable {
+  const found = chooseRoot(format, format.rootsFromRegs(registers, read), root)
   const geometry = format.geometry(found.params)
   const config = configFor(format, geometry, given)
   refuseUnknown(format.FORMAT, given, config, ADOPT_OPTIONS)

@@ -3,14 +3,14 @@ import type { PtPool } from '@io-pgtable/pt-allocator'
 import { type Compiled, compileFormat } from '../compile/compile.ts'
 import type { HotNode } from '../compile/hot-node.ts'
 import { hex, IoPgtableError } from '../errors.ts'
-import type { AnyFmt, ConfigOf, FormatConfig, HardwareOf } from '../format/format.ts'
+import type { AnyFmt, ConfigOf, FormatConfig, HardwareOf, ReadMemory } from '../format/format.ts'
 import { AdoptedMemory, type AdoptMemory } from '../memory/adopted-memory.ts'
 import { rootSpare, STATE_ROOT, STATE_UNITS, UNIT } from '../memory/table-memory.ts'
 import { decode } from '../read/decode.ts'
 import { NOOP_FLUSH_OPS } from '../tlb/flush.ts'
 import { Tree } from '../tree/tree.ts'
 import { adoptRegisters, adoptRoots } from './adopt-format.ts'
-import { newState, type Parts, partsOf } from './create.ts'
+import { newState, type Parts, partsOf, requireWrites } from './create.ts'
 import { checkHooks, type TableOptions } from './table-options.ts'
 
 /** What a table is adopted with, beside the members of its configuration that registers do not tell. */
@@ -39,14 +39,27 @@ export function adoptTable(format: AnyFmt, request: AdoptOptions<AnyFmt> & Parti
   const { allocator, memory, registers, root, roots, onForeign, tlb, onWarn, onRoot, debug, name, ...given } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'adopt', 'allocator: a PtPool expected')
   if ((registers === undefined) === (roots === undefined)) throw new IoPgtableError('EINVAL', 'adopt', 'either registers or roots expected')
-  const adopted = roots === undefined ? adoptRegisters(format, registers, root, given) : adoptRoots(format, roots, given as FormatConfig)
-  const compiled = compileFormat(adopted.format, adopted.config)
+  requireWrites('adopt', format)
   const region = new AdoptedMemory(allocator, memory, onForeign)
+  const adopted =
+    roots === undefined
+      ? adoptRegisters(format, { registers, root, read: readerOf(region) }, given)
+      : adoptRoots(format, roots, given as FormatConfig)
+  const compiled = compileFormat(adopted.format, adopted.config)
   const state = newState(allocator, debug)
   state[STATE_ROOT] = rootWord(compiled, region, adopted.roots) | compiled.chain.indexOf(compiled.root)
   const tree = new Tree(region, compiled, state, allocator.owner(name ?? format.FORMAT), tlb ?? NOOP_FLUSH_OPS)
   state[STATE_UNITS] = new Survey(tree, region, allocator).run() / UNIT
   return partsOf(tree, { onWarn, onRoot, debug })
+}
+
+/** Reads the memory that tables are in: for roots that registers lead to by way of it. */
+function readerOf({ base, size, words }: AdoptedMemory): ReadMemory {
+  return (paddr, byteLength) => {
+    const offset = Number(paddr - base)
+    if (offset < 0 || offset >= size) return undefined
+    return new Uint8Array(words.buffer, words.byteOffset + offset, Math.min(byteLength, size - offset))
+  }
 }
 
 /** The word index of the root block: separate roots must lie one after the other. */

@@ -35,11 +35,17 @@ export interface FastPaths {
   readonly quiet: OnePage | undefined
 }
 
+/** @throws `EINVAL` for a format that only reads */
+export function requireWrites(op: string, { FORMAT, writes }: AnyFmt): void {
+  if (writes === false) throw new IoPgtableError('EINVAL', op, `${FORMAT} only reads tables: one of a format that writes expected`)
+}
+
 /** See `IoPageTable.createRaw`. `make` makes the table of its parts. */
 export function createTable<T extends object>(format: AnyFmt, request: TableOptions & FormatConfig, make: (parts: Parts) => T): T {
   checkHooks('createRaw', request)
   const { allocator, tlb, onWarn, onRoot, debug, name, ...wanted } = request
   if (!(allocator?.words instanceof Int32Array)) throw new IoPgtableError('EINVAL', 'createRaw', 'allocator: a PtPool expected')
+  requireWrites('createRaw', format)
   const compiled = compileFormat(format, agreedConfig(format, wanted, TABLE_OPTIONS))
   const owner = allocator.owner(name ?? format.FORMAT)
   const state = newState(allocator, debug)

@@ -10,6 +10,7 @@ import {
   IoPgtableError,
   inputRanges,
   type LevelNode,
+  memoryOf,
   nodeOf,
   walkTables,
 } from '@io-pgtable/core'
@@ -146,8 +147,9 @@ function candidateOf(format: AnyFmt, request: FormatConfig, layout: Layout, regi
 /** Whether the registers that go with a configuration lead back to its root table. */
 function tellsTables(format: AnyFmt, config: Agreed<FormatConfig>, geometry: Geometry, base: bigint): boolean {
   const { top } = geometry
-  const registers = format.hardware?.(config, format.regs(config, rootsAt(geometry, base), top))
-  const found = registers === undefined ? [] : format.rootsFromRegs(registers)
+  const regs = format.regs(config, rootsAt(geometry, base), top)
+  const registers = format.hardware?.(config, regs)
+  const found = registers === undefined ? [] : format.rootsFromRegs(registers, memoryOf(format.rootMemory?.(config, regs) ?? []))
   return found.some(({ params }) => {
     const theirs = format.geometry(params)
     return nodeOf(theirs, theirs.top).tableBytes <= nodeOf(geometry, top).tableBytes

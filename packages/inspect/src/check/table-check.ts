@@ -141,7 +141,7 @@ export class TableCheck {
       const at = offset + (i - from) * width
       const lo = words[at]!
       const hi = width === 2 ? words[at + 1]! : 0
-      if (lo === node.emptyLo && hi === node.emptyHi) {
+      if (lo === node.emptyLo && hi === node.emptyHi && node.hasEmpty) {
         i += equal(words, at, to - i, width, lo, hi)
         continue
       }

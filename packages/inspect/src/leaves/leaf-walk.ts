@@ -184,7 +184,7 @@ export class LeafWalk {
       const at = word + i * width
       const lo = words[at]!
       const hi = width === 2 ? words[at + 1]! : 0
-      if (lo === node.emptyLo && hi === node.emptyHi) {
+      if (lo === node.emptyLo && hi === node.emptyHi && node.hasEmpty) {
         i += this.#empty(frame, at, known - i)
         continue
       }

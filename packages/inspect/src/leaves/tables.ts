@@ -18,9 +18,9 @@ export interface Tables {
   readonly read: ReadMemory
 }
 
-/** The tables that raw registers point to, each clipped to what it translates. @throws `EINVAL` for values that no hardware accepts */
+/** The tables that raw registers point to, each clipped to what it translates. @throws what the format's `rootsFromRegs` and `read` throw */
 export function tablesOf<F extends AnyFmt>(format: F, registers: HardwareOf<F>, read: ReadMemory): readonly Tables[] {
-  return format.rootsFromRegs(registers).map((found) => tablesAt(format, found, read))
+  return format.rootsFromRegs(registers, read).map((found) => tablesAt(format, found, read))
 }
 
 /** The tables below one root that a format found. */

@@ -163,7 +163,7 @@ export abstract class StreamScanner {
       return []
     }
     try {
-      return format.rootsFromRegs(registers).map((found) => ({ ...tablesAt(format, found, read), stage }))
+      return format.rootsFromRegs(registers, read).map((found) => ({ ...tablesAt(format, found, read), stage }))
     } catch (error) {
       if (!(error instanceof IoPgtableError)) throw error
       this.finding('error', 'bad-registers', place, error.message)

@@ -26,7 +26,7 @@ interface Entry {
 
 /** Puts random descriptors of the node's kinds into a table: single ones, runs that rise, groups that repeat, noise. */
 function fill(pages: Pages, node: LevelNode, table: bigint, entries: number, next: (child: string) => bigint, rnd: () => number): void {
-  const raws = Array.from({ length: entries }, () => node.empty)
+  const raws = Array.from({ length: entries }, () => node.empty ?? 0n)
   const used = Math.min(entries, 64)
   for (let i = 0; i < used; ) {
     const kind = node.kinds[rnd() % node.kinds.length]
