@@ -25,12 +25,10 @@ export {
   type LeafKind,
   type LeafSize,
   type LevelNode,
-  type MemoryPiece,
   type NodeId,
   nodeOf,
   type ParamsOf,
   type Policy,
-  type ReadMemory,
   type RegsOf,
   slotBytes,
   splitField,
@@ -39,8 +37,9 @@ export {
   type Window,
   when,
 } from './format/format.ts'
+export { type MemoryPiece, memoryOf, type ReadMemory } from './format/physical.ts'
 export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
-export { memoryOf, type ReadOnlyFmt, readOnly } from './format/read-only.ts'
+export { type ReadOnlyFmt, readOnly } from './format/read-only.ts'
 export {
   ACCESS_KINDS,
   type AccessFault,

@@ -3,17 +3,12 @@
  * them, once per agreed configuration, into the shifts and masks of its hot loops, and calls none of them per descriptor.
  */
 import type { Match, Piece } from './bits.ts'
+import type { MemoryPiece, ReadMemory } from './physical.ts'
 import type { Prot } from './prot.ts'
 import type { AccessFault, AccessState, ArchFault, FaultType, Meaning, MemoryType, Parties, Rights, Traps, Updates } from './rights.ts'
 
 /** Names a node of a geometry; unique in it. */
 export type NodeId = string
-
-/**
- * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
- * and may be given less than it asked for: what is missing is then unknown.
- */
-export type ReadMemory = (paddr: bigint, byteLength: number) => Uint8Array | undefined
 
 /** A named part of a descriptor, as the manual names and numbers it. */
 export interface Field {
@@ -206,12 +201,6 @@ export interface FormatConfig<Q extends string = string> {
 
 /** A configuration as agreed: narrowed, nothing left out. */
 export type Agreed<C> = Readonly<Required<C>>
-
-/** Bytes that stand in memory. */
-export interface MemoryPiece {
-  readonly paddr: bigint
-  readonly bytes: Uint8Array
-}
 
 /** A table found in somebody's registers. */
 export interface FoundRoot<P, D> {

@@ -1,5 +1,5 @@
-/** Formats that only read, and memory for what stands in it beside tables. */
-import type { FormatConfig, IoPageTableFmt, MemoryPiece, ReadMemory } from './format.ts'
+/** Formats that only read. */
+import type { FormatConfig, IoPageTableFmt } from './format.ts'
 
 /** The members that a format has to say only where it writes. */
 type Written = 'writes' | 'policy' | 'encodeLeaf' | 'encodeTable' | 'regs'
@@ -23,15 +23,5 @@ export function readOnly<C extends FormatConfig, R, P, D, H>(format: ReadOnlyFmt
     policy: () => ({ conflict: 'table', freeTables: 'never', flushOrder: 'walks-first', addPagesWithoutGather: false }),
     encodeLeaf: () => undefined,
     encodeTable: () => 0n,
-  }
-}
-
-/** The memory that some pieces are, for `rootsFromRegs`: nothing else is known. */
-export function memoryOf(pieces: readonly MemoryPiece[]): ReadMemory {
-  return (paddr, byteLength) => {
-    const piece = pieces.find(({ paddr: first, bytes }) => paddr >= first && paddr < first + BigInt(bytes.byteLength))
-    if (piece === undefined) return undefined
-    const from = Number(paddr - piece.paddr)
-    return piece.bytes.subarray(from, from + byteLength)
   }
 }

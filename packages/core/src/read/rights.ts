@@ -4,7 +4,8 @@
  */
 import { hex } from '../errors.ts'
 import { bitsOf, extract } from '../format/bits.ts'
-import { type AnyFmt, type Geometry, type Kind, type LeafKind, nodeOf, type ReadMemory, type TableKind } from '../format/format.ts'
+import { type AnyFmt, type Geometry, type Kind, type LeafKind, nodeOf, type TableKind } from '../format/format.ts'
+import type { ReadMemory } from '../format/physical.ts'
 import {
   type AccessFault,
   type AccessKind,

@@ -1,7 +1,8 @@
 /** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
 
 import { hex, IoPgtableError } from '../errors.ts'
-import { type Geometry, type LevelNode, nodeOf, type ReadMemory, slotBytes } from '../format/format.ts'
+import { type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
+import type { ReadMemory } from '../format/physical.ts'
 import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan } from './decode.ts'
 
 /** First and last input address, inclusive. */
