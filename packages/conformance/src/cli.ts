@@ -108,7 +108,8 @@ function runFile(file: string, { bindings, problems }: Found, format: string | u
   const theirs = vectorFormat(json)
   if (format !== undefined && theirs !== undefined && theirs !== format) return undefined
   const outcome = runVectorFile(json, bindings)
-  if (outcome.status !== 'passed') print(describeOutcome(outcome, file))
+  const text = describeOutcome(outcome, file)
+  if (text !== '') print(text)
   if (theirs !== undefined && !bindings.some((b) => b.format === theirs))
     for (const problem of problems) print(`  could not load ${problem}`)
   return outcome.status

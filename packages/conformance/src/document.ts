@@ -1,12 +1,36 @@
 /** Vector documents: their types, and the strict reader that makes them from JSON. The README describes the schema. */
-import type { GenericPtVectorConfig, IoPgtableVectorConfig, JsonValue, Prot } from '@io-pgtable/core'
-import { anyMembers, countOf, flagOf, hexOf, listOf, malformed, members, nullOr, protAt, textOf, tupleOf } from './fields.ts'
-import { type Operation, operationOf } from './operations.ts'
+import type {
+  GenericPtVectorConfig,
+  IoPgtableVectorConfig,
+  JsonValue,
+  Prot,
+  VectorBinding,
+  VectorLevel,
+  VectorMembers,
+} from '@io-pgtable/core'
+import { type DriverDocument, parseDriverDocument } from './driver-document.ts'
+import {
+  anyMembers,
+  countOf,
+  flagOf,
+  hexOf,
+  levelOf,
+  listOf,
+  malformed,
+  members,
+  nullOr,
+  protAt,
+  rawOf,
+  textOf,
+  tupleOf,
+} from './fields.ts'
+import { type Operation, operationsOf } from './operations.ts'
 
 /** `config` of a document, with the family of schemas that its members are of. */
 export type VectorConfig =
   | { readonly family: 'io-pgtable'; readonly values: IoPgtableVectorConfig }
   | { readonly family: 'generic_pt'; readonly values: GenericPtVectorConfig }
+  | { readonly family: 'driver'; readonly values: VectorMembers }
 
 /** `registers`: compared member by member with what the binding and the runner make of the table. */
 export type Registers = { readonly [name: string]: JsonValue }
@@ -35,7 +59,7 @@ export interface FactsDocument extends Document {
 
 export interface Fact {
   /** null where a refused leaf has none. */
-  readonly level: number | null
+  readonly level: VectorLevel | null
   readonly pgsize: number
   readonly prot: Prot
   readonly paddr: bigint
@@ -58,14 +82,15 @@ export interface ConfigRow {
   readonly error?: string | null
 }
 
-export type VectorDocument = OperationsDocument | FactsDocument | ConfigDocument
+export type VectorDocument = OperationsDocument | FactsDocument | ConfigDocument | DriverDocument
 
 const COLUMNS = ['level', 'pgsize', 'prot', 'paddr', 'raw', 'error']
 
-/** Reads a document. @throws `EBADMSG` naming the place of whatever the schema does not have. */
-export function parseVectorDocument(json: unknown): VectorDocument {
+/** Reads a document as its binding's family has it. @throws `EBADMSG` naming the place of whatever the schema does not have. */
+export function parseVectorDocument(json: unknown, family: VectorBinding['family'] | undefined): VectorDocument {
   const document = anyMembers(json, 'document')
   if (document.schema !== 1) throw malformed('schema', '1', document.schema)
+  if (family === 'driver') return parseDriverDocument(document)
   const common = ['schema', 'name', 'source', 'format']
   if ('ops' in document) members(json, 'document', [...common, 'config', 'registers', 'features', 'ops'], ['seed', 'shows'])
   else if ('columns' in document) members(json, 'document', [...common, 'config', 'columns', 'rows'])
@@ -87,7 +112,7 @@ function operations(base: Document, document: Record<string, unknown>): Operatio
     config,
     registers: anyMembers(document.registers, 'registers') as Registers,
     features: listOf(document.features, 'features', textOf),
-    ops: listOf(document.ops, 'ops', (value, at) => operationOf(value, at, config.family)),
+    ops: operationsOf(document.ops, 'ops', config.family),
   }
 }
 
@@ -102,11 +127,11 @@ function fact(value: unknown, at: string): Fact {
   if ((raw === null) === (error === null)) throw malformed(at, 'a raw value or an error', value)
   if (raw !== null && level === null) throw malformed(at, 'the level of a raw value', value)
   return {
-    level: nullOr(level, `${at}.level`, countOf),
+    level: nullOr(level, `${at}.level`, levelOf),
     pgsize: countOf(pgsize, `${at}.pgsize`),
     prot: protAt(prot, `${at}.prot`),
     paddr: hexOf(paddr, `${at}.paddr`),
-    raw: nullOr(raw, `${at}.raw`, hexOf),
+    raw: nullOr(raw, `${at}.raw`, rawOf),
     error: nullOr(error, `${at}.error`, textOf),
   }
 }
@@ -119,11 +144,11 @@ function configRow(value: unknown, at: string): ConfigRow {
   return { config, result, error: nullOr(row.error, `${at}.error`, textOf) }
 }
 
-function configOf(value: unknown, at: string): VectorConfig {
+function configOf(value: unknown, at: string): Exclude<VectorConfig, { family: 'driver' }> {
   return 'vaBits' in anyMembers(value, at) ? genericConfig(value, at) : ioPgtableConfig(value, at)
 }
 
-function ioPgtableConfig(value: unknown, at: string): VectorConfig {
+function ioPgtableConfig(value: unknown, at: string): { family: 'io-pgtable'; values: IoPgtableVectorConfig } {
   const config = members(value, at, ['pgsizeBitmap', 'ias', 'oas', 'quirks', 'coherentWalk'], ['cpuPageSize'])
   const values = {
     pgsizeBitmap: hexOf(config.pgsizeBitmap, `${at}.pgsizeBitmap`),
@@ -136,7 +161,7 @@ function ioPgtableConfig(value: unknown, at: string): VectorConfig {
   return { family: 'io-pgtable', values }
 }
 
-function genericConfig(value: unknown, at: string): VectorConfig {
+function genericConfig(value: unknown, at: string): { family: 'generic_pt'; values: GenericPtVectorConfig } {
   const config = members(value, at, ['features', 'vaBits', 'oaBits', 'topLevel'])
   const values = {
     features: listOf(config.features, `${at}.features`, textOf),

@@ -1,5 +1,5 @@
 /** Reads members of untrusted JSON, and says where something is not what it must be. */
-import { IoPgtableError, Prot, type ProtName, protOf } from '@io-pgtable/core'
+import { IoPgtableError, Prot, type ProtName, protOf, type VectorLevel } from '@io-pgtable/core'
 
 /** An `EBADMSG` that names the place in the document. */
 export function malformed(at: string, expected: string, got: unknown): IoPgtableError {
@@ -32,6 +32,19 @@ export function anyMembers(value: unknown, at: string): Record<string, unknown> 
 export function hexOf(value: unknown, at: string): bigint {
   if (typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(value)) throw malformed(at, 'a hex string like "0x1f"', value)
   return BigInt(value)
+}
+
+/** A raw descriptor: a number written as `0x1f`, of at most 128 bits. */
+export function rawOf(value: unknown, at: string): bigint {
+  if (typeof value !== 'string' || !/^0x[0-9a-f]{1,32}$/.test(value)) throw malformed(at, 'a hex string like "0x1f"', value)
+  return BigInt(value)
+}
+
+/** The number of a level, or its name. */
+export function levelOf(value: unknown, at: string): VectorLevel {
+  if (typeof value === 'string' && value !== '') return value
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw malformed(at, 'a level: an integer or a name', value)
+  return value
 }
 
 /** An integer from 0 to 2^53 - 1. */

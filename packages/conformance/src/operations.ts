@@ -1,6 +1,6 @@
 /** The operations of a vector file: their types, and their strict reader. */
-import type { Prot, VectorBinding } from '@io-pgtable/core'
-import { anyMembers, countOf, hexOf, listOf, malformed, members, nullOr, protAt, textOf, tupleOf } from './fields.ts'
+import type { Prot, VectorBinding, VectorLevel } from '@io-pgtable/core'
+import { anyMembers, countOf, hexOf, levelOf, listOf, malformed, members, nullOr, protAt, rawOf, textOf, tupleOf } from './fields.ts'
 
 /** One TLB event: everything, a walk of `size` bytes, or `count` leaves of `granule` bytes from `iova` on. */
 export type TlbEvent =
@@ -21,7 +21,7 @@ export interface Invalidation {
 /** `count` consecutive leaf slots of one level from `iova` on, the raw value rising by `step`. */
 export interface LeafFold {
   readonly iova: bigint
-  readonly level: number
+  readonly level: VectorLevel
   readonly raw: bigint
   readonly count: number
   readonly step: bigint
@@ -29,7 +29,7 @@ export interface LeafFold {
 
 export interface TableEntry {
   readonly iova: bigint
-  readonly level: number
+  readonly level: VectorLevel
   /** Without the next table's address. */
   readonly raw: bigint
 }
@@ -43,7 +43,8 @@ export interface MapOperation {
   readonly prot: Prot
   readonly mapped: number
   readonly error: string | null
-  readonly tlb: readonly TlbEvent[]
+  /** null: not recorded. */
+  readonly tlb: readonly TlbEvent[] | null
 }
 
 export interface UnmapOperation {
@@ -52,7 +53,8 @@ export interface UnmapOperation {
   readonly pgsize: number
   readonly pgcount: number
   readonly unmapped: number
-  readonly tlb: readonly TlbEvent[]
+  /** null: not recorded. */
+  readonly tlb: readonly TlbEvent[] | null
 }
 
 export interface MapRangeOperation {
@@ -65,7 +67,8 @@ export interface MapRangeOperation {
   readonly error: string | null
   /** The level of the root, where it grew. */
   readonly newTopLevel: number | null
-  readonly sync: readonly Invalidation[]
+  /** null: not recorded. */
+  readonly sync: readonly Invalidation[] | null
 }
 
 export interface UnmapRangeOperation {
@@ -73,7 +76,8 @@ export interface UnmapRangeOperation {
   readonly iova: bigint
   readonly size: number
   readonly unmapped: number
-  readonly gather: Invalidation | null
+  /** null: nothing to invalidate; undefined: not recorded. */
+  readonly gather: Invalidation | null | undefined
 }
 
 export interface TranslateOperation {
@@ -93,7 +97,8 @@ export interface DumpOperation {
 
 export interface FreeOperation {
   readonly op: 'free'
-  readonly tlb: readonly TlbEvent[]
+  /** null: not recorded. */
+  readonly tlb: readonly TlbEvent[] | null
   readonly tableBytes: number
 }
 
@@ -106,10 +111,26 @@ export type Operation =
   | DumpOperation
   | FreeOperation
 
-type Family = VectorBinding['family']
+type Family = Exclude<VectorBinding['family'], 'driver'>
 
-/** Reads one operation. @throws `EBADMSG` */
-export function operationOf(value: unknown, at: string, family: Family): Operation {
+/** Reads the operations of a file. TLB events that no operation of it has were not recorded. @throws `EBADMSG` */
+export function operationsOf(value: unknown, at: string, family: Family): Operation[] {
+  const recorded = Array.isArray(value) && value.some(hasEvents)
+  const ops = listOf(value, at, (op, place) => operationOf(op, place, family))
+  return recorded ? ops : ops.map(withoutEvents)
+}
+
+function hasEvents(op: unknown): boolean {
+  return typeof op === 'object' && op !== null && ('tlb' in op || 'gather' in op || 'sync' in op)
+}
+
+/** An operation whose events were not recorded, where the reader took their absence for none. */
+function withoutEvents(op: Operation): Operation {
+  if (op.op === 'map') return { ...op, tlb: null }
+  return op.op === 'mapRange' ? { ...op, sync: null } : op
+}
+
+function operationOf(value: unknown, at: string, family: Family): Operation {
   const name = textOf(anyMembers(value, at).op, `${at}.op`)
   const read = (family === 'generic_pt' ? RANGE_READERS : PAGE_READERS)[name] ?? READERS[name]
   if (read === undefined) throw malformed(`${at}.op`, `an operation of ${family}`, name)
@@ -124,8 +145,8 @@ const READERS: Readers = {
     return { op: 'translate', iova: hexOf(iova, `${at}.iova`), result: nullOr(result, `${at}.result`, hexOf) }
   },
   free(value, at) {
-    const { tlb, tableBytes } = members(value, at, ['op', 'tlb', 'tableBytes'])
-    return { op: 'free', tlb: listOf(tlb, `${at}.tlb`, tlbEvent), tableBytes: countOf(tableBytes, `${at}.tableBytes`) }
+    const { tlb, tableBytes } = members(value, at, ['op', 'tableBytes'], ['tlb'])
+    return { op: 'free', tlb: eventsOf(tlb, `${at}.tlb`), tableBytes: countOf(tableBytes, `${at}.tableBytes`) }
   },
 }
 
@@ -143,8 +164,8 @@ const PAGE_READERS: Readers = {
     }
   },
   unmap(value, at) {
-    const op = members(value, at, ['op', 'iova', 'pgsize', 'pgcount', 'result', 'tlb'])
-    return { op: 'unmap', ...pages(op, at), unmapped: unmapResult(op.result, `${at}.result`), tlb: listOf(op.tlb, `${at}.tlb`, tlbEvent) }
+    const op = members(value, at, ['op', 'iova', 'pgsize', 'pgcount', 'result'], ['tlb'])
+    return { op: 'unmap', ...pages(op, at), unmapped: unmapResult(op.result, `${at}.result`), tlb: eventsOf(op.tlb, `${at}.tlb`) }
   },
   dump(value, at) {
     return { ...dump(members(value, at, ['op', 'leaves', 'tables', 'tableBytes']), at), topLevel: null }
@@ -167,19 +188,23 @@ const RANGE_READERS: Readers = {
     }
   },
   unmapRange(value, at) {
-    const op = members(value, at, ['op', 'iova', 'size', 'result', 'gather'])
+    const op = members(value, at, ['op', 'iova', 'size', 'result'], ['gather'])
     return {
       op: 'unmapRange',
       iova: hexOf(op.iova, `${at}.iova`),
       size: countOf(op.size, `${at}.size`),
       unmapped: unmapResult(op.result, `${at}.result`),
-      gather: nullOr(op.gather, `${at}.gather`, invalidation),
+      gather: op.gather === undefined ? undefined : nullOr(op.gather, `${at}.gather`, invalidation),
     }
   },
   dump(value, at) {
     const op = members(value, at, ['op', 'topLevel', 'leaves', 'tables', 'tableBytes'])
     return { ...dump(op, at), topLevel: countOf(op.topLevel, `${at}.topLevel`) }
   },
+}
+
+function eventsOf(value: unknown, at: string): TlbEvent[] | null {
+  return value === undefined ? null : listOf(value, at, tlbEvent)
 }
 
 function pages(op: Record<string, unknown>, at: string): { iova: bigint; pgsize: number; pgcount: number } {
@@ -199,7 +224,7 @@ function unmapResult(value: unknown, at: string): number {
   return countOf(members(value, at, ['unmapped']).unmapped, `${at}.unmapped`)
 }
 
-function dump(op: Record<string, unknown>, at: string): Omit<DumpOperation, 'topLevel'> {
+export function dump(op: Record<string, unknown>, at: string): Omit<DumpOperation, 'topLevel'> {
   return {
     op: 'dump',
     leaves: listOf(op.leaves, `${at}.leaves`, leafFold),
@@ -211,12 +236,12 @@ function dump(op: Record<string, unknown>, at: string): Omit<DumpOperation, 'top
 function leafFold(value: unknown, at: string): LeafFold {
   const [iova, level, raw, count, step] = tupleOf(value, at, 5)
   if (count === 0) throw malformed(at, 'a count of at least 1', value)
-  return { iova: hexOf(iova, at), level: countOf(level, at), raw: hexOf(raw, at), count: countOf(count, at), step: hexOf(step, at) }
+  return { iova: hexOf(iova, at), level: levelOf(level, at), raw: rawOf(raw, at), count: countOf(count, at), step: rawOf(step, at) }
 }
 
 function tableEntry(value: unknown, at: string): TableEntry {
   const [iova, level, raw] = tupleOf(value, at, 3)
-  return { iova: hexOf(iova, at), level: countOf(level, at), raw: hexOf(raw, at) }
+  return { iova: hexOf(iova, at), level: levelOf(level, at), raw: rawOf(raw, at) }
 }
 
 function tlbEvent(value: unknown, at: string): TlbEvent {

@@ -23,7 +23,7 @@ export interface VectorOutcome {
   readonly status: 'passed' | 'failed' | 'skipped'
   /** In the order of the file. */
   readonly mismatches: readonly Mismatch[]
-  /** Why it was skipped, or not run at all. */
+  /** Why it was skipped, or not run at all; of a file that passed, what of it was not compared, and why. */
   readonly reason?: string
 }
 
@@ -35,6 +35,8 @@ export class Report {
   readonly mismatches: Mismatch[] = []
   /** Set when the rest of the file cannot tell anything. */
   skipped: string | undefined
+  /** What of a file that passes was not compared, and why. */
+  readonly leftOut: string[] = []
 
   /** Compares the texts of both sides. @returns whether they agree */
   check(place: Place, what: string, expected: string, got: string): boolean {

@@ -8,14 +8,14 @@ import type {
   MapOperation,
   MapRangeOperation,
   Operation,
-  TableEntry,
+  TlbEvent,
   TranslateOperation,
   UnmapOperation,
   UnmapRangeOperation,
 } from './operations.ts'
 import { codeOf, compareMembers, ourError, type Place, type Report } from './report.ts'
 import { freedBeforeAddressInUse, freedBeforeConflict } from './skip.ts'
-import { firstDifference, unfold } from './snapshot.ts'
+import { checkEntries, unfold } from './snapshot.ts'
 import { FILE_MEMORY, Subject } from './subject.ts'
 
 /** Runs all operations, or up to one after which the file cannot be compared: `report.skipped` is then set. */
@@ -76,9 +76,10 @@ class Run {
     const { table, log } = this.#subject
     const same = this.#checkMapped(op, place, table.mapPages(op.iova, op.paddr, op.pgsize, op.pgcount, op.prot))
     const got = log.takeEvents()
-    if (eventsText(op.tlb) === eventsText(got)) return
-    if (same && this.#skips(place, () => freedBeforeConflict(this.#subject, this.#features, op, got))) return
-    this.#report.check(place, 'tlb', eventsText(op.tlb), eventsText(got))
+    const { tlb } = op
+    if (tlb === null || eventsText(tlb) === eventsText(got)) return
+    if (same && this.#skips(place, () => freedBeforeConflict(this.#subject, this.#features, { ...op, tlb }, got))) return
+    this.#report.check(place, 'tlb', eventsText(tlb), eventsText(got))
   }
 
   #mapRange(op: MapRangeOperation, place: Place): void {
@@ -88,9 +89,11 @@ class Run {
     const rootsSame = this.#report.check(place, 'newTopLevel', String(op.newTopLevel), String(grown))
     this.#report.check(place, 'tlb', '[]', eventsText(log.takeEvents()))
     const got = log.takeSyncs()
-    const [expectedText, gotText] = [op.sync, got].map((syncs) => `[${syncs.map(invalidationText).join()}]`) as [string, string]
+    const { sync } = op
+    if (sync === null) return
+    const [expectedText, gotText] = [sync, got].map((syncs) => `[${syncs.map(invalidationText).join()}]`) as [string, string]
     if (expectedText === gotText) return
-    if (same && rootsSame && this.#skips(place, () => freedBeforeAddressInUse(this.#subject, this.#features, op, got))) return
+    if (same && rootsSame && this.#skips(place, () => freedBeforeAddressInUse(this.#subject, this.#features, { ...op, sync }, got))) return
     this.#report.check(place, 'sync', expectedText, gotText)
   }
 
@@ -113,7 +116,7 @@ class Run {
     const unmapped = table.unmapPages(op.iova, op.pgsize, op.pgcount, this.#gather)
     this.#gather.sync()
     this.#report.check(place, 'result', canonical({ unmapped: op.unmapped }), canonical({ unmapped }))
-    this.#report.check(place, 'tlb', eventsText(op.tlb), eventsText(log.takeEvents()))
+    this.#checkEvents(op, place, log.takeEvents())
   }
 
   #unmapRange(op: UnmapRangeOperation, place: Place): void {
@@ -123,7 +126,7 @@ class Run {
     const got = nothing ? 'null' : invalidationText(this.#subject.log.invalidationOf(gather))
     gather.sync()
     this.#report.check(place, 'result', canonical({ unmapped: op.unmapped }), canonical({ unmapped }))
-    this.#report.check(place, 'gather', op.gather === null ? 'null' : invalidationText(op.gather), got)
+    if (op.gather !== undefined) this.#report.check(place, 'gather', op.gather === null ? 'null' : invalidationText(op.gather), got)
     this.#report.check(place, 'tlb', '[]', eventsText(this.#subject.log.takeEvents()))
   }
 
@@ -135,23 +138,23 @@ class Run {
   #dump(op: DumpOperation, place: Place): void {
     const subject = this.#subject
     const { leaves, tables, broken } = subject.snapshot()
-    const slots = unfold(op.leaves, (level) => subject.slotBytes(level))
-    this.#checkEntries(place, 'leaf slot', slots, leaves)
-    this.#checkEntries(place, 'table descriptor', op.tables, tables)
+    const slots = unfold(op.leaves, (level) => subject.slotBytes(level), leaves)
+    checkEntries(this.#report, place, 'leaf slot', slots, leaves)
+    checkEntries(this.#report, place, 'table descriptor', op.tables, tables)
     this.#report.check(place, 'broken entries', '[]', canonical(broken))
     this.#report.check(place, 'tableBytes', String(op.tableBytes), String(subject.table.tableBytes))
     if (op.topLevel !== null) this.#report.check(place, 'topLevel', String(op.topLevel), String(subject.topLevel))
   }
 
-  #checkEntries(place: Place, what: string, expected: readonly TableEntry[], got: readonly TableEntry[]): void {
-    const first = firstDifference(expected, got)
-    if (first !== undefined) this.#report.check(place, `${what} ${first.index} of ${expected.length}`, first.expected, first.got)
+  /** Compares events where they were recorded. */
+  #checkEvents({ tlb }: UnmapOperation | FreeOperation, place: Place, got: readonly TlbEvent[]): void {
+    if (tlb !== null) this.#report.check(place, 'tlb', eventsText(tlb), eventsText(got))
   }
 
   #free(op: FreeOperation, place: Place): void {
     const { table, log } = this.#subject
     table.free()
-    this.#report.check(place, 'tlb', eventsText(op.tlb), eventsText(log.takeEvents()))
+    this.#checkEvents(op, place, log.takeEvents())
     this.#report.check(place, 'tableBytes', String(op.tableBytes), String(table.tableBytes))
   }
 }

@@ -25,7 +25,7 @@ interface Freed {
 export function freedBeforeConflict(
   subject: Subject,
   features: readonly string[],
-  op: MapOperation,
+  op: MapOperation & { readonly tlb: readonly TlbEvent[] },
   got: readonly TlbEvent[],
 ): string | undefined {
   if (op.error !== 'EEXIST' || !features.includes('eexistAfterEmptyTableFreed')) return undefined
@@ -40,7 +40,7 @@ export function freedBeforeConflict(
 export function freedBeforeAddressInUse(
   subject: Subject,
   features: readonly string[],
-  op: MapRangeOperation,
+  op: MapRangeOperation & { readonly sync: readonly Invalidation[] },
   got: readonly Invalidation[],
 ): string | undefined {
   if (op.error !== 'EADDRINUSE' || !features.includes('eaddrinuseAfterEmptyTableFreed')) return undefined

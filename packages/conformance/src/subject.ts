@@ -13,6 +13,7 @@ import {
   slotBytes,
   type TableOptions,
   type VectorBinding,
+  type VectorLevel,
 } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import type { Registers, VectorConfig } from './document.ts'
@@ -41,13 +42,13 @@ export class Subject {
     this.binding = binding
     this.log = new TlbLog(hasDetailedGather(config) ? (levels) => this.#fileLevels(levels) : undefined)
     this.pool = new PtPool({ base: binding.tableMemory?.(agreed) ?? TABLE_MEMORY, size: memory, name: 'vectors' })
-    const options: TableOptions = { allocator: this.pool, tlb: this.log.callbacks(binding.family === 'io-pgtable') }
+    const options: TableOptions = { allocator: this.pool, tlb: this.log.callbacks(binding.family !== 'generic_pt') }
     this.table = IoPageTable.createRaw(binding.fmt, { ...request, ...options })
     this.rootBytes = this.table.tableBytes
   }
 
-  /** The number that the files give the root's level. */
-  get topLevel(): number {
+  /** How the files call the root's level. */
+  get topLevel(): VectorLevel {
     return this.binding.level(this.#top)
   }
 
@@ -65,7 +66,7 @@ export class Subject {
     const { config, geometry } = this.table
     const pgsizeBitmap = hex(config.pgsizeBitmap)
     const own = this.binding.registers(this.table)
-    if (this.binding.family === 'io-pgtable') {
+    if (this.binding.family !== 'generic_pt') {
       const root = { startLevel: this.topLevel, rootEntries: 2 ** this.#top.bits, rootBytes: this.rootBytes }
       return { pgsizeBitmap, ias: config.ias, oas: config.oas, ...root, ...own }
     }
@@ -75,14 +76,14 @@ export class Subject {
   }
 
   /** Bytes that one slot of a level translates; undefined when the table has no such level. */
-  slotBytes(level: number): number | undefined {
+  slotBytes(level: VectorLevel): number | undefined {
     const node = this.table.geometry.nodes.find((n) => this.binding.level(n) === level)
     return node && slotBytes(node)
   }
 
   /** Bits of levels, by the numbers of the files. */
   #fileLevels(levels: number): number {
-    return this.table.geometry.nodes.reduce((bits, node) => bits | (((levels >> node.level) & 1) << this.binding.level(node)), 0)
+    return this.table.geometry.nodes.reduce((bits, node) => bits | (((levels >> node.level) & 1) << Number(this.binding.level(node))), 0)
   }
 
   snapshot(range?: { readonly first: bigint; readonly last: bigint }): Snapshot {
@@ -95,7 +96,9 @@ function hasDetailedGather(config: VectorConfig): boolean {
   return config.family === 'generic_pt' && config.values.features.includes('DETAILED_GATHER')
 }
 
-function requestOf(binding: VectorBinding, config: VectorConfig): ConfigOf<AnyFmt> {
+/** The request that a file's configuration stands for. */
+export function requestOf(binding: VectorBinding, config: VectorConfig): ConfigOf<AnyFmt> {
+  if (binding.family === 'driver' && config.family === 'driver') return binding.config(config.values)
   if (binding.family === 'io-pgtable' && config.family === 'io-pgtable') return binding.config(config.values)
   if (binding.family === 'generic_pt' && config.family === 'generic_pt') return binding.config(config.values)
   throw new IoPgtableError('EBADMSG', 'vector file', `a ${config.family} configuration, where ${binding.format} is of ${binding.family}`)
@@ -103,6 +106,7 @@ function requestOf(binding: VectorBinding, config: VectorConfig): ConfigOf<AnyFm
 
 /** The error with which only the kernel's driver refuses a configuration. */
 export function driverRefuses(binding: VectorBinding, config: VectorConfig): string | undefined {
+  if (binding.family === 'driver' && config.family === 'driver') return binding.driverRefuses?.(config.values)
   if (binding.family === 'io-pgtable' && config.family === 'io-pgtable') return binding.driverRefuses?.(config.values)
   if (binding.family === 'generic_pt' && config.family === 'generic_pt') return binding.driverRefuses?.(config.values)
   return undefined
