@@ -68,6 +68,7 @@ export class HotNode {
     tableBits: (node: LevelNode, kind: TableKind) => bigint,
     parent?: HotNode,
   ) {
+    if (node.byteOrder === 'big') throw new Error(`node ${node.id}: big-endian tables are only read`)
     this.node = node
     this.parent = parent
     this.tableBytes = Math.max(node.tableBytes, node.align ?? 0) | 0

@@ -117,6 +117,8 @@ export interface LevelNode {
   /** Index bits; a root node counts all its concatenated or separate tables. */
   readonly bits: number
   readonly entryBytes: 4 | 8
+  /** The order of the bytes of an entry in memory. Default little-endian. Bits are numbered as in the value, whatever the order. */
+  readonly byteOrder?: 'big'
   /** Bytes of a table, a power of two from 64 on; a root may be larger than its entries need. */
   readonly tableBytes: number
   /** Alignment of a table in bytes where it is more than its size: each table, of any level, then takes so many bytes of memory. */

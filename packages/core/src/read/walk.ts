@@ -113,9 +113,10 @@ function slotStart(node: LevelNode, iova: bigint): bigint {
   return (iova >> BigInt(node.shift)) << BigInt(node.shift)
 }
 
-/** Reads one descriptor of little-endian table bytes. */
+/** Reads one descriptor of table bytes, in the byte order of the node. */
 export function descriptorAt(bytes: DataView, node: LevelNode, index: number): bigint {
-  return node.entryBytes === 8 ? bytes.getBigUint64(index * 8, true) : BigInt(bytes.getUint32(index * 4, true))
+  const isLittle = node.byteOrder !== 'big'
+  return node.entryBytes === 8 ? bytes.getBigUint64(index * 8, isLittle) : BigInt(bytes.getUint32(index * 4, isLittle))
 }
 
 interface Walk {

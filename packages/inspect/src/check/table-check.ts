@@ -105,7 +105,7 @@ export class TableCheck {
   /** Reads a table and goes down into it. Nothing has changed when reading throws. */
   #read(node: LaneNode, table: number, base: number, from: number, to: number): void {
     const { entryBytes, level } = node.node
-    const bytes = this.#memory.find(table + from * entryBytes, (to - from) * entryBytes)
+    const bytes = this.#memory.find(node.node, table + from * entryBytes, (to - from) * entryBytes)
     // the second half of a sign-extended window has the root of the first
     const isAgain = ((this.#seen.get(table) ?? 0) & (1 << node.ordinal)) !== 0
     if (!isAgain && !this.#sink.mayRead(this.#tables.name)) {

@@ -47,8 +47,9 @@ export class Frame {
 
   /** Reads the words. @throws what reading throws */
   read(memory: TableWords): void {
-    const { entryBytes } = this.node.node
-    const bytes = memory.find(this.table + this.from * entryBytes, (this.to - this.from) * entryBytes)
+    const { node } = this.node
+    const { entryBytes } = node
+    const bytes = memory.find(node, this.table + this.from * entryBytes, (this.to - this.from) * entryBytes)
     this.words = memory.words
     this.word = memory.at
     this.#chunk = memory.chunk

@@ -68,3 +68,13 @@ export function wordsOf(bytes: Uint8Array): Int32Array {
   if ((bytes.byteOffset & 3) === 0) return new Int32Array(bytes.buffer, bytes.byteOffset, length)
   return new Int32Array(bytes.slice(0, length * 4).buffer)
 }
+
+/** `count` words from word `at` on, as the lanes of big-endian entries of `width` words, the low one first. */
+export function swapped(words: Int32Array, at: number, count: number, width: number): Int32Array {
+  const out = new Int32Array(count)
+  for (let i = 0; i < count; i++) {
+    const word = words[at + i]!
+    out[width === 2 ? i ^ 1 : i] = (word >>> 24) | ((word >>> 8) & 0xff00) | ((word & 0xff00) << 8) | (word << 24)
+  }
+  return out
+}

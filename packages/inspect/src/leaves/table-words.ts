@@ -1,8 +1,8 @@
 /** The words of tables: from an image's cache in place, from any other memory as it gives them. */
-import type { ReadMemory } from '@io-pgtable/core'
+import type { LevelNode, ReadMemory } from '@io-pgtable/core'
 import { type ChunkReader, chunkReaderOf } from '../image/image.ts'
 import { CHUNK, type Chunk } from '../image/page-cache.ts'
-import { wordsOf } from './scan.ts'
+import { swapped, wordsOf } from './scan.ts'
 
 /** Chunks, and pages that tables are in, are told apart by numbers: addresses below 2^59 that are multiples of 64. */
 export class TableWords {
@@ -23,8 +23,20 @@ export class TableWords {
     this.#chunks = chunkReaderOf(read)
   }
 
-  /** Finds a table's words. @returns bytes that are known. @throws what reading throws */
-  find(paddr: number, byteLength: number): number {
+  /** Finds the words of entries of a node: of big-endian ones a copy, in this host's order. @returns bytes that are known. @throws what reading throws */
+  find(node: LevelNode, paddr: number, byteLength: number): number {
+    const known = this.#find(paddr, byteLength)
+    if (node.byteOrder === 'big') this.#swap(node.entryBytes / 4, known)
+    return known
+  }
+
+  #swap(width: number, known: number): void {
+    this.words = swapped(this.words, this.at, Math.floor(known / 4), width)
+    this.at = 0
+    this.chunk = undefined
+  }
+
+  #find(paddr: number, byteLength: number): number {
     if (this.#isLoaded(paddr, byteLength)) {
       this.at = (paddr % CHUNK) / 4
       return byteLength

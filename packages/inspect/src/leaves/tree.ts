@@ -96,7 +96,7 @@ export class TreeWalk {
     const from = Math.max(0, Math.floor((first - base) / slot))
     const to = Math.min(entries, Math.ceil((end - base) / slot))
     if (from >= to) return
-    const known = this.#memory.find(table + from * node.entryBytes, (to - from) * node.entryBytes) / node.entryBytes
+    const known = this.#memory.find(node, table + from * node.entryBytes, (to - from) * node.entryBytes) / node.entryBytes
     const { words, at } = this.#memory
     const wide = node.entryBytes === 8
     const raws = Array.from({ length: Math.floor(known) }, (_, i) =>
