@@ -37,8 +37,8 @@ const TASKS = {
   bench: (/** @type {string[]} */ args) => app('bench', args),
   build: (/** @type {string[]} */ args) => [{ say: turbo('build', ...args) }],
   test: (/** @type {string[]} */ args) => [
-    { quiet: turbo('build'), env: { IO_PGTABLE_DECLARATIONS: 'off' } },
-    { say: ['pnpm', 'exec', 'vitest', 'run', ...args] },
+    { quiet: ['pnpm', 'exec', 'node', 'scripts/javascript.mjs'] },
+    { say: ['pnpm', 'exec', 'vitest', 'run', ...args], env: { IO_PGTABLE_BUILT: '1' } },
   ],
   'new-format': (/** @type {string[]} */ args) => [{ say: ['pnpm', 'exec', 'node', 'scripts/new-format.mjs', ...args] }],
   check: (/** @type {string[]} */ args) => [{ quiet: turbo('build') }, { say: ['pnpm', 'exec', 'node', 'scripts/check.mjs', ...args] }],
@@ -60,7 +60,7 @@ function run([file, ...args], stdio, more = {}) {
 
 /** @param {{ say?: string[], quiet?: string[], env?: Record<string, string> }} step */
 function step({ say, quiet, env }) {
-  const { status, stdout, stderr, error } = say ? run(say, 'inherit', env) : run(quiet ?? [], ['ignore', 'pipe', 'pipe'], env)
+  const { status, stdout, stderr, error } = say ? run(say, 'inherit', env) : run(quiet ?? [], ['ignore', 'pipe', 'pipe'])
   if (status === 0) return
   if (quiet) process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`)
   if (error) process.stderr.write(`${error.message}\n`)

@@ -4,8 +4,6 @@ import { defineConfig, type Options } from 'tsup'
 import { keepConst } from './keep-const.mjs'
 
 const SOURCE = '@io-pgtable/source'
-/** Most of a build's time goes into declarations; the tests, which only run the built code, switch them off. */
-const DECLARATIONS = process.env.IO_PGTABLE_DECLARATIONS !== 'off'
 
 interface Manifest {
   readonly exports: Record<string, string | Record<string, string>>
@@ -26,15 +24,19 @@ export function preset(more: Options = {}): Options {
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
-    dts: DECLARATIONS && {
+    dts: {
       // `Disposable` is in no library that a user's TypeScript takes by itself before es2025
       banner: '/// <reference lib="esnext.disposable" />',
       // the declarations of other packages are read as users read them: built
       compilerOptions: { ignoreDeprecations: '6.0', customConditions: [] },
     },
     sourcemap: true,
-    clean: DECLARATIONS,
+    clean: true,
     silent: true,
+    // esbuild remembers the folder of the first build, and one process builds several packages
+    esbuildOptions(options) {
+      options.absWorkingDir = process.cwd()
+    },
     ...more,
     plugins: [{ name: 'keep-const', renderChunk: async (code) => ({ code: await keepConst(code) }) }],
   }) as Options

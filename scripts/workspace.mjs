@@ -13,6 +13,7 @@ export const SOURCE = '@io-pgtable/source'
  * @property {boolean} [private]
  * @property {{ title: string, format: string, vectors?: string, features?: string, verified?: string }} [ioPgtable] what makes the package a format
  * @property {Record<string, string | Record<string, string>>} [exports] by entry: the file for each condition, or one file
+ * @property {Record<string, string>} [scripts]
  * @property {Record<string, string>} [dependencies]
  * @property {Record<string, string>} [devDependencies]
  */

@@ -1,4 +1,4 @@
-/** The table that a vector file is run on, with memory of its own and a log of its TLB events. */
+/** The table that a vector file, or a row of one, is run on, and a log of its TLB events. One is used at a time: they share memory. */
 import {
   type Agreed,
   type AnyFmt,
@@ -17,6 +17,7 @@ import {
 } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import type { Registers, VectorConfig } from './document.ts'
+import { scratch } from './scratch.ts'
 import { type Snapshot, snapshot } from './snapshot.ts'
 import { TlbLog } from './tlb-log.ts'
 
@@ -41,7 +42,7 @@ export class Subject {
     const agreed = binding.fmt.configure(request) as Agreed<FormatConfig>
     this.binding = binding
     this.log = new TlbLog(hasDetailedGather(config) ? (levels) => this.#fileLevels(levels) : undefined)
-    this.pool = new PtPool({ base: binding.tableMemory?.(agreed) ?? TABLE_MEMORY, size: memory, name: 'vectors' })
+    this.pool = new PtPool({ base: binding.tableMemory?.(agreed) ?? TABLE_MEMORY, size: memory, memory: scratch(memory), name: 'vectors' })
     const options: TableOptions = { allocator: this.pool, tlb: this.log.callbacks(binding.family !== 'generic_pt') }
     this.table = IoPageTable.createRaw(binding.fmt, { ...request, ...options })
     this.rootBytes = this.table.tableBytes

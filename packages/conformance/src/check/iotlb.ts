@@ -47,14 +47,40 @@ interface Place {
 
 export interface Memory {
   readonly base: bigint
-  /** Bytes of the pool. */
+  /** Bytes that tables may be in. */
+  readonly size: number
   readonly words: Int32Array
+}
+
+/** Words of a piece of a copy. */
+const PIECE = 1024
+const GARBAGE = 0x5a5a_5a5b
+
+/** What a walker knows of memory: garbage, so that what was not synced is seen, but for what was. Only pieces of which it knows something exist. */
+class MemoryCopy {
+  readonly #pieces: (Int32Array | undefined)[] = []
+
+  /** The words from `from` to `to` are known from now on. */
+  update(words: Int32Array, from: number, to: number): void {
+    for (let at = from; at < to; ) {
+      const number = Math.floor(at / PIECE)
+      const end = Math.min(to, (number + 1) * PIECE)
+      const piece = this.#pieces[number] ?? new Int32Array(PIECE).fill(GARBAGE)
+      this.#pieces[number] = piece
+      piece.set(words.subarray(at, end), at % PIECE)
+      at = end
+    }
+  }
+
+  word(index: number): number {
+    return this.#pieces[Math.floor(index / PIECE)]?.[index % PIECE] ?? GARBAGE
+  }
 }
 
 export class Iotlb {
   readonly #geometry: Geometry
   readonly #memory: Memory
-  readonly #shadow: Int32Array
+  readonly #copy = new MemoryCopy()
   /** What the tables still say, by the address of the descriptor. */
   readonly #current: Map<bigint, Cached> = new Map()
   /** What they no longer say. */
@@ -66,12 +92,10 @@ export class Iotlb {
 
   #roots: readonly bigint[] = []
 
-  /** @param bytes of the memory that tables may be in: the copy starts as garbage, so that what was not synced is seen */
-  constructor(geometry: Geometry, memory: Memory, bytes: number, breakBeforeMake: Policy['breakBeforeMake'] = undefined) {
+  constructor(geometry: Geometry, memory: Memory, breakBeforeMake: Policy['breakBeforeMake'] = undefined) {
     this.#geometry = geometry
     this.#break = breakBeforeMake
     this.#memory = memory
-    this.#shadow = new Int32Array(bytes / 4).fill(0x5a5a_5a5b)
   }
 
   /** What the registers point to. */
@@ -92,7 +116,7 @@ export class Iotlb {
   /** The pool's `sync` hook: the walker sees these bytes from now on, and may cache what they say. */
   readonly sync = (paddr: bigint, byteLength: number): void => {
     const from = Number(paddr - this.#memory.base) / 4
-    this.#shadow.set(this.#memory.words.subarray(from, from + byteLength / 4), from)
+    this.#copy.update(this.#memory.words, from, from + byteLength / 4)
     for (const [table, place] of this.#placesIn(paddr, byteLength)) {
       const { node } = place
       const first = Math.max(0, Number(paddr - table) / node.entryBytes)
@@ -117,8 +141,8 @@ export class Iotlb {
 
   #rawAt(at: bigint, node: LevelNode): bigint {
     const word = Number(at - this.#memory.base) / 4
-    const low = BigInt((this.#shadow[word] ?? 0) >>> 0)
-    return node.entryBytes === 4 ? low : low | (BigInt((this.#shadow[word + 1] ?? 0) >>> 0) << 32n)
+    const low = BigInt(this.#copy.word(word) >>> 0)
+    return node.entryBytes === 4 ? low : low | (BigInt(this.#copy.word(word + 1) >>> 0) << 32n)
   }
 
   /** The walker looks at one entry. */
@@ -170,7 +194,7 @@ export class Iotlb {
   }
 
   #checkMemory({ next, child }: DecodedTable, { node, first, raw }: Cached): void {
-    const end = this.#memory.base + BigInt(this.#shadow.length * 4)
+    const end = this.#memory.base + BigInt(this.#memory.size)
     if (next >= this.#memory.base && next + BigInt(child.tableBytes) <= end) return
     throw new Fault(`a walker is sent to a table at ${hex(next)}, outside the pool`, { node, iova: first, raw })
   }
@@ -211,7 +235,7 @@ export class Iotlb {
     const cached = this.#current.get(at)
     const word = Number(at - this.#memory.base) / 4
     const words = cached?.node.entryBytes === 8 ? 2 : 1
-    for (let i = 0; i < words; i++) this.#shadow[word + i] = this.#memory.words[word + i] ?? 0
+    this.#copy.update(this.#memory.words, word, word + words)
     if (cached === undefined) return
     const raw = this.#rawAt(at, cached.node)
     this.#current.set(at, { ...cached, raw, entry: decode(this.#geometry, cached.node, raw) })
@@ -222,7 +246,7 @@ export class Iotlb {
     for (const [table, { node, slots, first }] of this.#places) {
       const from = Number(table - this.#memory.base) / 4
       for (let i = 0; i < (slots * node.entryBytes) / 4; i++) {
-        if (this.#shadow[from + i] === this.#memory.words[from + i]) continue
+        if (this.#copy.word(from + i) === this.#memory.words[from + i]) continue
         const index = Math.floor((i * 4) / node.entryBytes)
         const iova = first + BigInt(index) * BigInt(slotBytes(node))
         throw new Fault('an entry was written and never synced: a walker whose memory is late still sees the old one', {

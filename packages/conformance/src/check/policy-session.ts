@@ -96,7 +96,7 @@ export class PolicySession {
       release: (iova, size) => this.#release(iova, size),
     })
     if (this.#table === undefined) throw new Fault('the driver made no table')
-    iotlb = new Iotlb(this.#table.geometry, this.#pool, this.#pool.size)
+    iotlb = new Iotlb(this.#table.geometry, this.#pool)
     this.#iotlb = iotlb
     for (const [paddr, byteLength] of early) iotlb.sync(paddr, byteLength)
     iotlb.setRoots(c.chain[c.top]!, this.#table.roots)

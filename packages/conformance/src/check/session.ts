@@ -1,6 +1,7 @@
 /** One table and its model, side by side: every call is made on both, and both must agree in everything that can be seen. */
 import { type DebugOptions, hex, type IoPageTable, IoPgtableError, IotlbGather, type TableOptions } from '@io-pgtable/core'
 import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
+import { scratch } from '../scratch.ts'
 import { type Case, iovaOf, leafRaw, type Size, tableAlign, tableLimit, uncarried } from './case.ts'
 import { compareEntries } from './compare.ts'
 import { Fault, same } from './law.ts'
@@ -272,22 +273,17 @@ export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPo
   const room = end - BigInt(size)
   const base = pattern + BigInt(size) <= end ? pattern : room > 0n ? room - (room % 0x20_0000n) : 0n
   if (options.shared === true) return new PtPool({ base, size, name: 'conformance', ...options })
-  return new PtPool({ base, name: 'conformance', memory: scratch(size), size, ...options })
+  return new PtPool({ base, name: 'conformance', memory: memoryOf(size), size, ...options })
 }
 
-let buffer = new ArrayBuffer(0)
 let accelerated: WebAssembly.Memory | undefined
 let sessions = 0
 
-/**
- * Memory that all sessions have in turn, since every one would otherwise fetch its own: laws that use it run to their end at once. Every
- * other one is on a WebAssembly's memory, where there is WebAssembly: the engine then writes bulk runs by other means, and nothing may differ.
- */
-function scratch(size: number): PtMemory {
+/** Every other session is on a WebAssembly's memory, where there is WebAssembly: the engine then writes bulk runs by other means, and nothing may differ. */
+function memoryOf(size: number): PtMemory {
   sessions++
   if (sessions % 2 === 0 && typeof WebAssembly !== 'undefined') return (accelerated = wasmMemory(accelerated, size))
-  if (buffer.byteLength < size) buffer = new ArrayBuffer(size)
-  return buffer
+  return scratch(size)
 }
 
 /** Not one that grows: the sessions that have it would go on elsewhere. */

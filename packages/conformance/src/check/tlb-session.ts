@@ -43,7 +43,7 @@ export class TlbSession {
       },
     })
     const { pool, table } = this.session
-    iotlb = new Iotlb(table.geometry, pool, pool.size, c.policy.breakBeforeMake)
+    iotlb = new Iotlb(table.geometry, pool, c.policy.breakBeforeMake)
     this.iotlb = iotlb
     for (const [paddr, byteLength] of early) iotlb.sync(paddr, byteLength)
     iotlb.setRoots(rootOf(c, table.geometry.top), table.roots)
