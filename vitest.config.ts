@@ -8,7 +8,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 /** `npm test` has just built every package, and takes the others from there: Node loads a file for each, instead of a hundred that are transformed first. */
 const BUILT = process.env.IO_PGTABLE_BUILT === '1'
-const conditions = BUILT ? defaultServerConditions : ['@io-pgtable/source', ...defaultServerConditions]
+const conditions = BUILT ? [...defaultServerConditions] : ['@io-pgtable/source', ...defaultServerConditions]
 
 /** The folders that have tests: the packages, the apps, the scripts. */
 function projects(tests: string) {

@@ -1,7 +1,7 @@
 /** The law of adopting: a table that was there is read and changed as one of our own, and its memory stays its owner's. */
 import { type AnyFmt, type FormatConfig, hex, type IoPageTable, type LevelNode, Prot, walkTables } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
-import type { Case, Size } from './case.ts'
+import { type Case, type Size, shareIn } from './case.ts'
 import { operationOf } from './generate.ts'
 import { editOf } from './generate-edits.ts'
 import { Fault, type Law, same } from './law.ts'
@@ -15,7 +15,7 @@ export const adopting: Law = {
   name: 'table/adopt',
   says: 'a table found by its registers, or its roots, translates as before, changes as its model does, and leaves its own memory to its owner',
   check(c) {
-    for (const gather of ['own', 'none', 'later'] as const) takenDown(c, gather)
+    for (const gather of shareIn(c, ['own', 'none', 'later'] as const)) takenDown(c, gather)
     const length = c.effort === 'full' ? { sequences: 60, operations: 80 } : { sequences: 2, operations: 50 }
     sequences(c, 'table/adopt', length, (draws, log) => {
       const { pool, builder } = builderOf(c)

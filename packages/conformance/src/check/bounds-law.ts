@@ -1,6 +1,6 @@
 /** The law of arguments: both ends of the input and output addresses, and everything that a table must refuse. */
 import { inputRanges, Prot } from '@io-pgtable/core'
-import { type Case, iovaOf, offsetOf, type Size, uncarried } from './case.ts'
+import { type Case, iovaOf, offsetOf, type Size, shareIn, uncarried } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { explained, plainProt } from './table-laws.ts'
@@ -9,7 +9,7 @@ export const bounds: Law = {
   name: 'table/bounds',
   says: 'the first and last address of ias and oas can be used, what lies beyond is ERANGE, what is misaligned or nonsense EINVAL, and changes nothing',
   check(c) {
-    for (const size of c.sizes) {
+    for (const size of shareIn(c, c.sizes)) {
       const session = new Session(c)
       explained(session, () => {
         usable(session, size)

@@ -67,9 +67,17 @@ export interface Case {
   readonly createTable: CreateTable
   readonly adoptTable: AdoptTable
   readonly effort: Effort
+  /** Place of the configuration among those of its format, which at quick effort have the work of a law between them. */
+  readonly share: Share
   /** For the law that is being checked. */
   readonly replay: Replay | undefined
   readonly seed: number
+}
+
+/** One of so many. */
+export interface Share {
+  readonly index: number
+  readonly of: number
 }
 
 /** What a case is made of. */
@@ -77,6 +85,18 @@ export interface CaseOptions extends Pick<Case, 'format' | 'createTable' | 'effo
   readonly name: string
   readonly request: FormatConfig
   readonly adoptTable?: AdoptTable | undefined
+  /** Default: the whole work. */
+  readonly share?: Share
+}
+
+/** How many of so many runs this configuration makes; at least one. */
+export function shareOf({ effort, share }: Case, runs: number): number {
+  return effort === 'full' ? runs : Math.ceil(runs / share.of)
+}
+
+/** Those of a list that are this configuration's, at least one; another configuration has the others. */
+export function shareIn<T>({ effort, share: { index, of } }: Case, all: readonly T[]): readonly T[] {
+  return effort === 'full' ? all : all.filter((_, i) => (i + index) % Math.min(of, all.length) === 0)
 }
 
 /** @throws {@link Fault} for a declaration of which no table can be built, and what the format's own functions throw */
@@ -89,7 +109,8 @@ export function makeCase(options: CaseOptions): Case {
   if (top < 0) throw new Fault(`the geometry's top ${geometry.top} is not on the way down from ${geometry.growsTo ?? geometry.top}`)
   const adoptTable = options.adoptTable ?? ((fmt, given) => IoPageTable.adopt(fmt, given))
   const sizes = sizesOf(config, format.writes === false ? geometry.nodes : chain)
-  return { ...options, adoptTable, config, geometry, policy: format.policy(config), chain, top, sizes }
+  const share = options.share ?? { index: 0, of: 1 }
+  return { ...options, share, adoptTable, config, geometry, policy: format.policy(config), chain, top, sizes }
 }
 
 /** The nodes from the highest root down, by the table kinds that are written; of a format that only reads, one way of several. */

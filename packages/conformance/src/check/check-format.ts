@@ -64,8 +64,9 @@ export function checkFormat(options: CheckFormatOptions): void {
   if (format.writes === false) skips.set('table/..., tlb/..., workers/...: the format only reads', ['all'])
   const replay = replayOf(options.replay ?? environmentVariable('IOPT_REPLAY'))
   if (replay === undefined) test(`${format.FORMAT} · format/declaration`, () => runDeclaration(format))
-  for (const { name, config } of format.configs) {
-    const made = lazily(() => makeCase({ ...caseOptions(options), name, request: config, replay: replay?.at }))
+  for (const [index, { name, config }] of format.configs.entries()) {
+    const share = { index, of: format.configs.length }
+    const made = lazily(() => makeCase({ ...caseOptions(options), name, request: config, replay: replay?.at, share }))
     let broken: LawName | undefined
     for (const law of laws) {
       if (replay !== undefined && (replay.law !== law.name || replay.config !== name)) continue

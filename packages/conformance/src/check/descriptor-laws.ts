@@ -22,6 +22,7 @@ import {
   PROTS,
   protText,
   type Size,
+  shareOf,
   tableAlign,
   tableKindOf,
   tableLimit,
@@ -250,7 +251,7 @@ const decoding: Law = {
     for (const node of geometry.nodes) {
       for (const raw of samples(node)) checkAny(c, node, raw)
       const any = fc.sample(fc.bigInt({ min: 0n, max: (1n << BigInt(node.entryBytes * 8)) - 1n }), {
-        numRuns: effort === 'full' ? 4000 : 400,
+        numRuns: shareOf(c, effort === 'full' ? 4000 : 800),
         seed,
       })
       for (const raw of any) checkAny(c, node, raw)

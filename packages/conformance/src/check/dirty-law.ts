@@ -1,6 +1,6 @@
 /** The law of dirty tracking: what a device wrote to is told once, and nothing else. */
 import { matches, type Prot, ReadDirty } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size } from './case.ts'
+import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
 import { type Law, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { explained } from './table-laws.ts'
@@ -13,7 +13,7 @@ export const dirty: Law = {
       refuses(c)
       return { skipped: 'the configuration declares no dirty tracking' }
     }
-    for (const size of c.sizes) trackSize(c, size)
+    for (const size of shareIn(c, c.sizes)) trackSize(c, size)
     return undefined
   },
 }

@@ -1,6 +1,6 @@
 /** Laws of changes to what is mapped already: cutting, protecting, trimming. */
 import { diffSnapshots, type LeafSize, snapshotText } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, outputBytes, PROTS, pagesFrom, roomAt, type Size, tableAlign } from './case.ts'
+import { type Case, iovaOf, leafRaw, outputBytes, PROTS, pagesFrom, roomAt, type Size, shareIn, tableAlign } from './case.ts'
 import { referenceFlushOps } from './flush-ops.ts'
 import { editOf } from './generate-edits.ts'
 import { type Law, must, same } from './law.ts'
@@ -18,7 +18,8 @@ const cuts: Law = {
   check(c) {
     const larger = someOf(c).filter((size) => size !== c.sizes[0])
     for (const size of larger) {
-      for (const [i, offset] of cutsOf(c, size).entries()) cutSize(c, size, offset, GATHERS[i % 3] as GatherMode)
+      const cuts = cutsOf(c, size).map((offset, i) => ({ offset, gather: GATHERS[i % 3] as GatherMode }))
+      for (const { offset, gather } of shareIn(c, cuts)) cutSize(c, size, offset, gather)
       const smallest = startOf(c, size) + BigInt(c.sizes[0]!.pgsize)
       for (const bytes of ceilings(c, size)) cutWithout(c, size, smallest, bytes)
     }
@@ -145,7 +146,7 @@ const protects: Law = {
   name: 'table/protect',
   says: 'protect gives mapped leaves any prot that they can have, in place, up to the first hole; a part of a leaf is refused, or cut',
   check(c) {
-    for (const size of someOf(c)) protectSize(c, size)
+    for (const size of shareIn(c, someOf(c))) protectSize(c, size)
     return undefined
   },
 }

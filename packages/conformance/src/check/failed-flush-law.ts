@@ -3,7 +3,7 @@
  * invalidate must be invalidated all the same before that call, or its gather's sync, returns.
  */
 import { IotlbGather, Prot } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size } from './case.ts'
+import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
 import { write } from './dirty-law.ts'
 import { leafOnly, referenceFlushOps } from './flush-ops.ts'
 import { Fault, type Law, must, same } from './law.ts'
@@ -14,7 +14,7 @@ export const failedFlush: Law = {
   name: 'tlb/failed-flush',
   says: 'after a callback that threw, the call made again has invalidated what the first one changed, told the walker of it, and lost no table',
   check(c) {
-    for (const scenario of scenariosOf(c)) {
+    for (const scenario of shareIn(c, scenariosOf(c))) {
       for (const failures of [1, 2]) for (let turn = 1; attempt(c, scenario, turn, failures); turn++);
     }
     return undefined

@@ -4,7 +4,7 @@
  */
 import { hex, IoPageTable, walkAddress } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
-import { type Case, iovaOf, pagesFrom, type Size } from './case.ts'
+import { type Case, iovaOf, pagesFrom, type Size, shareIn } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { newPool } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -16,7 +16,7 @@ export const lateMemory: Law = {
     if (typeof SharedArrayBuffer === 'undefined') return { skipped: 'there is no SharedArrayBuffer here' }
     const size = c.sizes[0] as Size
     const bench = new Bench(c, size)
-    for (const [first, second] of pairsOf(c, size)) {
+    for (const [first, second] of shareIn(c, pairsOf(c, size))) {
       for (const looks of [false, true]) for (let turn = 1; bench.takeTurns(first, second, turn, looks); turn++);
     }
     return undefined

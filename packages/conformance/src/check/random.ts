@@ -1,6 +1,6 @@
 /** Random sequences of operations, and what is printed of one that fails: the seed, the shrunk sequence, a line that runs it again. */
 import fc from 'fast-check'
-import type { Case } from './case.ts'
+import { type Case, shareOf } from './case.ts'
 import { type Draw, draws } from './generate.ts'
 import { Fault, type LawName } from './law.ts'
 
@@ -14,7 +14,7 @@ export interface Length {
 const SHRINK = 10_000
 
 /**
- * Runs random sequences.
+ * Runs random sequences, or this configuration's share of them.
  * @param run makes the calls that the draws stand for; returns nothing, throws where a law is broken, and appends to `log` what it calls
  */
 export function sequences(
@@ -28,9 +28,9 @@ export function sequences(
     log = []
     run(sequence, log)
   })
-  const { seed, replay } = c
-  const from = replay === undefined ? { seed } : { seed: replay.seed, path: replay.path }
-  const details = fc.check(property, { ...from, numRuns: sequences, interruptAfterTimeLimit: SHRINK + 1000 * sequences })
+  const { seed, replay, share } = c
+  const from = replay === undefined ? { seed: seed + share.index } : { seed: replay.seed, path: replay.path }
+  const details = fc.check(property, { ...from, numRuns: shareOf(c, sequences), interruptAfterTimeLimit: SHRINK + 1000 * sequences })
   if (!details.failed || details.counterexample === null) return
   const fails = (sequence: readonly Draw[]): boolean => failureOf(() => run(sequence, [])) !== undefined
   const counterexample = withoutNeedless(details.counterexample[0], fails)

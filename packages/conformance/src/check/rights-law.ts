@@ -27,7 +27,7 @@ import {
   type TableKind,
 } from '@io-pgtable/core'
 import { seededIntegers } from '../seeded-integers.ts'
-import { type Case, leafRaw, PROTS, protText, type Size, tableKindOf, tableRaw } from './case.ts'
+import { type Case, leafRaw, PROTS, protText, type Size, shareIn, shareOf, tableKindOf, tableRaw } from './case.ts'
 import { samples } from './format-laws.ts'
 import { type Law, must, same } from './law.ts'
 import { descriptorText } from './ruler.ts'
@@ -41,7 +41,7 @@ const values: Law = {
       for (const kind of node.kinds) {
         if (kind.type === 'table') checkValues(c, node, kind, kind.set | kind.match.value, kind.match.mask)
         if (kind.type !== 'leaf') continue
-        for (const size of kind.sizes)
+        for (const size of shareIn(c, kind.sizes))
           checkValues(
             c,
             node,
@@ -151,7 +151,7 @@ function checkMeaning(
 ): void {
   const compiled = rules.compiled(meaning, kind, above)
   const integers = seededIntegers(c.seed)
-  for (let i = 0; i < (c.effort === 'full' ? 400 : 40); i++) {
+  for (let i = 0; i < (c.effort === 'full' ? 400 : shareOf(c, 80)); i++) {
     const [raw, upper] = [randomBits(integers, node.entryBytes * 8), randomBits(integers, 64)]
     const model = meaning.of(valuesIn(meaning, kind, raw, above, upper), rules.context)
     same(`what ${meaning.fields.join(', ')} of ${kind.name} mean`, JSON.stringify(compiled.of(raw, upper)), JSON.stringify(model), {
@@ -197,7 +197,7 @@ function checkFaults({ format, context }: AccessRules): void {
 /** Random descriptors of the chain's kinds, one below the other: the rights are the AND of what each says by itself. */
 function checkPaths(c: Case, rules: AccessRules): void {
   const integers = seededIntegers(c.seed)
-  for (let i = 0; i < (c.effort === 'full' ? 2000 : 200); i++) {
+  for (let i = 0; i < shareOf(c, c.effort === 'full' ? 2000 : 400); i++) {
     const path: Decoded[] = []
     let node: LevelNode | undefined = c.chain[c.top]
     while (node !== undefined) {

@@ -1,6 +1,6 @@
 /** Laws of map, unmap and translate: a table does what its model does. */
 import { decode, hex, Prot, walkTables } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, tableAlign, uncarried } from './case.ts'
+import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn, tableAlign, uncarried } from './case.ts'
 import { operationOf } from './generate.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import type { Operation } from './operation.ts'
@@ -18,7 +18,7 @@ export const entries: Law = {
   name: 'table/entries',
   says: 'each page size, for every prot, is as many descriptors as it declares, with the declared bits; unmapped, they are empty again',
   check(c) {
-    for (const size of c.sizes) {
+    for (const size of shareIn(c, c.sizes)) {
       const session = new Session(c)
       const offset = BigInt(size.pgsize)
       const fits = offset + BigInt(size.pgsize) <= 1n << BigInt(c.geometry.ias)
@@ -73,7 +73,8 @@ export const conflicts: Law = {
   says: 'a mapping of any size in the way of any other is told, what is written before it is the policy, unmaps span sizes and stop at holes',
   check(c) {
     const sizes = someOf(c)
-    for (const first of sizes) for (const second of sizes) for (const plan of CONFLICTS) runPlan(c, plan, first, second)
+    const plans = sizes.flatMap((first) => sizes.flatMap((second) => CONFLICTS.map((plan) => ({ plan, first, second }))))
+    for (const { plan, first, second } of shareIn(c, plans)) runPlan(c, plan, first, second)
     return undefined
   },
 }
@@ -201,7 +202,7 @@ export const memory: Law = {
   name: 'table/memory',
   says: 'when table memory ends, at whatever allocation, ENOMEM comes with the prefix that is mapped, and no table is lost',
   check(c) {
-    for (const size of c.sizes) {
+    for (const size of shareIn(c, c.sizes)) {
       let failures = 0
       for (const bytes of ceilings(c, size)) if (mapWith(c, size, bytes)) failures++
       const tables = size.depth > c.top

@@ -1,6 +1,6 @@
 /** Laws of concurrency: workers on one table over one SharedArrayBuffer, each on its own addresses. */
 import { hex } from '@io-pgtable/core'
-import { type Case, iovaOf, pagesFrom, type Size } from './case.ts'
+import { type Case, iovaOf, pagesFrom, type Size, shareOf } from './case.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -70,7 +70,7 @@ function pagesOf(session: Session, worker: number): WorkerCall[] {
   const { c } = session
   const size = c.sizes[0] as Size
   const table = 2 ** size.node.bits / size.size.slots
-  const tables = c.effort === 'full' ? 24 : 6
+  const tables = shareOf(c, c.effort === 'full' ? 24 : 12)
   const calls: WorkerCall[] = []
   for (let t = 0; t < tables; t++) {
     for (let i = 0; i < 24; i++) {
