@@ -1,5 +1,5 @@
 /** How things are written for people. */
-import { hex } from '@io-pgtable/core'
+import { hex, rightsByParty } from '@io-pgtable/core'
 import type { Finding, LeafRun, RunJson, Translation } from '@io-pgtable/inspect'
 import { runJson } from '@io-pgtable/inspect'
 import type { Colors } from './io.ts'
@@ -41,14 +41,30 @@ export function table(color: Colors, head: readonly string[], rows: readonly (re
   return [color.dim(first), ...rest]
 }
 
-/** One run: `0xffebd000 → 0x7009000  4K (1 × 4K page)  READ WRITE  AttrIndx=1`. */
-export function runLine(run: LeafRun, color: Colors): string {
-  const { iova, paddr, size, leafSize, count, prot, fields }: RunJson = runJson(run)
+/** One run: `0xffebd000 → 0x7009000  4K (1 × 4K)  rw- rw-  Normal Write-Back  AttrIndx=1`. `leaf`: the leaf's own rights. */
+export function runLine(run: LeafRun, color: Colors, leaf = false): string {
+  const { iova, paddr, size, leafSize, count, rights, memory = '', fault, traps, fields }: RunJson = runJson(run)
   const shown = Object.entries(fields).filter(([, value]) => value !== 0)
   const attributes = shown.map(([name, value]) => (value === 1 ? name : `${name}=${value}`)).join(' ')
   const pages = `${count} × ${sizeText(leafSize)}`
   const cells = [iova.padStart(18), '→', paddr.padEnd(14), sizeText(size).padStart(8), `(${pages})`.padEnd(14)]
-  return `${cells.join(' ')} ${color.green(prot.join(' ').padEnd(16))} ${color.dim(attributes)}`.trimEnd()
+  const granted = leaf ? rightsByParty(run.leaf.rights, run.parties) : rights
+  const stopped = [
+    ...(fault === undefined ? [] : [fault.type]),
+    ...Object.entries(traps ?? {}).map(([access, type]) => `${access}: ${type}`),
+  ]
+  const words = [color.green(rightsText(granted)), ...(memory === '' ? [] : [memory]), ...stopped.map((each) => color.red(each))]
+  return `${cells.join(' ')} ${words.join('  ')}  ${color.dim(attributes)}`.trimEnd()
+}
+
+/** Rights of all parties, in columns: `rw- r-x`. */
+export function rightsText(rights: Readonly<Record<string, string>>): string {
+  return Object.values(rights).join(' ')
+}
+
+/** What the columns of rights are of: `user privileged`. */
+export function partiesText(parties: readonly string[]): string {
+  return parties.length > 1 ? `rights: ${parties.join(', ')}` : ''
 }
 
 /** One finding, in a line. */

@@ -33,6 +33,8 @@ export {
   slotBytes,
   splitField,
   type TableKind,
+  type TableUse,
+  useOf,
   type VoidKind,
   type Window,
   when,

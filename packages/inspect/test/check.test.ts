@@ -3,6 +3,8 @@ import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { Prot, pgsizeBitmap, SZ_1M, SZ_2M, SZ_4K, SZ_64K } from '@io-pgtable/core'
 import { riscv64 } from '@io-pgtable/riscv64'
+import { riscv64G } from '@io-pgtable/riscv64-g'
+import { sun50iIommu } from '@io-pgtable/sun50i-iommu'
 import { vtdSs } from '@io-pgtable/vtdss'
 import { x8664 } from '@io-pgtable/x86-64'
 import { describe, expect, test } from 'vitest'
@@ -11,6 +13,7 @@ import { CHECK_CODES } from '../src/check/codes.ts'
 import type { Verdict } from '../src/check/leaf-check.ts'
 import { Mappings } from '../src/check/mappings.ts'
 import { parsePolicy } from '../src/check/policy.ts'
+import type { Finding } from '../src/finding.ts'
 import { BASE, Subject } from './subject.ts'
 
 const RW = Prot.READ | Prot.WRITE
@@ -21,7 +24,11 @@ const PADDR = 0x8000_0000n
 const arm64 = () => new Subject(arm64LpaeS1, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M), ias: 39, oas: 40 })
 const x86 = () => new Subject(x8664, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M), ias: 47, oas: 46, quirks: ['NX'] })
 const riscv = () => new Subject(riscv64, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M), ias: 39, oas: 56, quirks: ['SIGN_EXTEND'] })
+const types = () => new Subject(riscv64, { pgsizeBitmap: pgsizeBitmap(SZ_4K), ias: 39, oas: 56, quirks: ['SVPBMT'] })
 const v7s = () => new Subject(armV7s, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_64K, SZ_1M), ias: 32, oas: 32 })
+const sun50i = () => new Subject(sun50iIommu, { pgsizeBitmap: pgsizeBitmap(SZ_4K), ias: 32, oas: 32 }).map(IOVA, PADDR, SZ_4K, RW)
+const cpu = () => riscv().map(IOVA, PADDR, SZ_4K, RW)
+const guest = () => new Subject(riscv64G, { pgsizeBitmap: pgsizeBitmap(SZ_4K, SZ_2M), ias: 41, oas: 56 }).map(IOVA, PADDR, SZ_4K, RW)
 const page = (): Subject<typeof arm64LpaeS1> => arm64().map(IOVA, PADDR, SZ_4K, DATA)
 
 type AnySubject = Pick<Subject<typeof arm64LpaeS1>, 'tables'>
@@ -60,7 +67,34 @@ const CASES: readonly Case[] = [
       x86()
         .map(IOVA, PADDR, SZ_4K, DATA)
         .edit(IOVA, 1, (raw) => raw | (1n << 45n)),
-    finding: { severity: 'warning', level: 1, iova: IOVA },
+    finding: { severity: 'error', level: 1, iova: IOVA },
+  },
+  {
+    code: 'access-flag',
+    what: 'a page without AF; with it',
+    triggers: () => page().edit(IOVA, 3, (raw) => raw & ~(1n << 10n)),
+    almost: () => page(),
+    finding: { severity: 'error', iova: IOVA },
+  },
+  {
+    code: 'domain',
+    what: 'a page of a domain that is shut; of one that is open',
+    triggers: () => shut(0x5555_5554),
+    almost: () => shut(0x5555_5555),
+    finding: { severity: 'error', iova: IOVA },
+  },
+  {
+    code: 'reserved-value',
+    what: 'PBMT 3; PBMT 2',
+    triggers: () =>
+      types()
+        .map(IOVA, PADDR, SZ_4K, DATA)
+        .edit(IOVA, 0, (raw) => raw | (3n << 61n)),
+    almost: () =>
+      types()
+        .map(IOVA, PADDR, SZ_4K, DATA)
+        .edit(IOVA, 0, (raw) => raw | (2n << 61n)),
+    finding: { severity: 'error', iova: IOVA },
   },
   {
     code: 'misaligned-block',
@@ -231,6 +265,17 @@ function largePage(spoilt: bigint): AnySubject {
   return subject.poke32(first + (spoilt / 0x1000n) * 4n, (raw) => (raw === 0 ? 0x8000_0c32 : raw ^ 0x800))
 }
 
+/** A page where DACR is this. */
+function shut(dacr: number): AnySubject {
+  const subject = v7s().map(IOVA, PADDR, SZ_4K, DATA)
+  return {
+    tables() {
+      const tables = subject.tables()
+      return { ...tables, context: { ...(tables.context as object), dacr } }
+    },
+  }
+}
+
 function found({ tables }: AnySubject, options: CheckOptions = {}): readonly string[] {
   return checkTables([tables()], options).findings.map(({ code }) => code)
 }
@@ -257,6 +302,46 @@ describe('check', () => {
   test('a contiguous range that is not aligned is told once', () => {
     const subject = contiguous((raw) => raw, PADDR + 0x1000n)
     expect(found({ tables: () => subject.tables() })).toEqual(['contiguous-inconsistent'])
+  })
+
+  test('bits that end no walk are a warning, and bits that hardware ignores are nothing', () => {
+    const bits = (raw: bigint): readonly Finding[] =>
+      checkTables([
+        page()
+          .edit(IOVA, 3, (old) => old | raw)
+          .tables(),
+      ]).findings
+    // AMEC is ignored without FEAT_MEC
+    expect(bits(1n << 63n)).toEqual([])
+    const table = sun50i().edit(IOVA, 1, (raw) => raw | 4n)
+    expect(checkTables([table.tables()]).findings).toMatchObject([{ severity: 'warning', code: 'reserved-bits', level: 1 }])
+    // bit 4 of table entries of short descriptors: every stock kernel sets it
+    const short = v7s().map(IOVA, PADDR, SZ_4K, DATA)
+    short.poke32(short.entry(IOVA, 1), (raw) => raw | 0x10)
+    expect(checkTables([short.tables()]).findings).toEqual([])
+  })
+
+  test('rights are those of the path: a table above makes a mapping neither writable nor executable', () => {
+    const subject = (bits: bigint) =>
+      x86()
+        .map(IOVA, PADDR, SZ_4K, RW | Prot.CACHE)
+        .edit(IOVA, 2, (raw) => (raw | bits) & ~(bits === 2n ? 2n : 0n))
+    expect(found({ tables: () => subject(0n).tables() })).toEqual(['writable-executable'])
+    expect(found({ tables: () => subject(2n).tables() })).toEqual([])
+    expect(found({ tables: () => subject(1n << 63n).tables() })).toEqual([])
+  })
+
+  test.each([
+    ['a CPU', { ...cpu().tables() }, ['writable-executable']],
+    ['a device that has such tables', { ...cpu().tables(), stage: 1 as const }, []],
+    ['a second stage', guest().tables(), []],
+  ])('what may be written and executed is told of %s', (_, tables, expected) => {
+    expect(found({ tables: () => tables })).toEqual(expected)
+  })
+
+  test('a root beyond the address bits', () => {
+    const tables = arm64().tables({ roots: [1n << 40n] })
+    expect(found({ tables: () => tables })).toEqual(['address-out-of-range', 'table-unknown'])
   })
 
   test('formats that cannot forbid execution have no executable mappings', () => {
@@ -382,7 +467,7 @@ describe('policy', () => {
 
 describe('mappings', () => {
   test('by physical address, narrow and wide: the same order, equal ones as they came', () => {
-    const verdict: Verdict = { prot: 3, memory: 0, writable: true, executable: false }
+    const verdict: Verdict = { prot: 3, rights: 0o33, memory: 'cached', writable: true, executable: false, writableExecutable: false }
     const paddrs = [5, 1, 3, 1, 9, 0, 5].map((page) => page * 4096)
     const order = (top: number): number[] => {
       const mappings = new Mappings()

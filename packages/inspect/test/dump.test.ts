@@ -3,7 +3,7 @@ import { amdV1 } from '@io-pgtable/amdv1'
 import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm32LpaeS1 } from '@io-pgtable/arm32-lpae-s1'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { hex, type ReadMemory } from '@io-pgtable/core'
+import { hex, Prot, type ReadMemory } from '@io-pgtable/core'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { vtdSs } from '@io-pgtable/vtdss'
 import { x8664 } from '@io-pgtable/x86-64'
@@ -62,6 +62,9 @@ describe('a run', () => {
         level: 3,
         count: 2,
         descriptor: '0x80000743',
+        rights: { user: 'rwx', privileged: 'rw-' },
+        memory: 'Normal Non-cacheable',
+        assumed: ['SCTLR.WXN 0'],
         prot: ['READ', 'WRITE'],
         fields: expect.objectContaining({ AttrIndx: 0, SH: 3, AF: 1, AP: 1, Contiguous: 0, APTable: 0 }),
       },
@@ -91,6 +94,43 @@ describe('a run', () => {
     )
     const runs = dump(aarch64(pages.read))
     expect(runs.map(({ fields }) => fields.PXNTable)).toEqual([0, 1])
+  })
+
+  it('has the rights that tables above leave: equal leaves below others are another run', () => {
+    const entries = count(512).map((i) => (i << 12n) | 0x67n)
+    const pages = new Pages().words(0x1000n, [0x2067n]).words(0x2000n, [0x3067n]).words(0x3000n, [0x4067n, 0x5065n])
+    pages.words(0x4000n, entries).words(
+      0x5000n,
+      entries.map((raw) => raw + 0x20_0000n),
+    )
+    const [tables] = tablesOf(x8664, { cr3: 0x1000n, cr4: 0x20n }, pages.read)
+    expect(dump(tables).map(({ iova, rights, prot }) => [iova, rights, prot])).toEqual([
+      ['0x0', { user: 'rwx', privileged: 'rwx' }, ['READ', 'WRITE', 'CACHE']],
+      ['0x200000', { user: 'r-x', privileged: 'r-x' }, ['READ', 'CACHE']],
+    ])
+    const writable: unknown[] = []
+    dumpLeaves(tables as Tables, ({ iova }) => void writable.push(iova), { filter: { prot: Prot.WRITE } })
+    expect(writable).toEqual([0n])
+    dumpLeaves(tables as Tables, (run) => void writable.push([run.iova, run.leaf.prot]), { filter: { prot: Prot.WRITE, leaf: true } })
+    expect(writable.slice(1)).toEqual([
+      [0n, Prot.READ | Prot.WRITE | Prot.CACHE],
+      [0x20_0000n, Prot.READ | Prot.WRITE | Prot.CACHE],
+    ])
+  })
+
+  it('ends where output addresses become too large, and where a flag of the walk does', () => {
+    const pages = chain([0xf_ffff_f000n | PAGE, 0x10_0000_0000n | PAGE, 0x10_0000_1000n | (PAGE & ~0x400n)])
+    const [tables] = tablesOf(arm64LpaeS1, { ttbr0: 0x10_0000n, tcr: 0x1_0080_0010n, mair: MAIR }, pages.read)
+    expect(dump(tables).map(({ iova, rights, fault }) => [iova, rights.privileged, fault?.type, fault?.level])).toEqual([
+      ['0x0', 'rw-', undefined, undefined],
+      ['0x1000', '---', 'address-size', 3],
+      ['0x2000', '---', 'address-size', 3],
+    ])
+    const flagged = dump(aarch64(chain([0x8000_0000n | PAGE, 0x8000_1000n | (PAGE & ~0x400n)]).read))
+    expect(flagged.map(({ iova, fault }) => [iova, fault?.type, fault?.level])).toEqual([
+      ['0x0', undefined, undefined],
+      ['0x1000', 'access-flag', 3],
+    ])
   })
 
   it('has the entry as leaf of a contiguous group, the group as leaf where entries repeat', () => {
@@ -384,8 +424,8 @@ describe('VT-d has no present bit', () => {
     const pages = new Pages().words(0x1000n, [0x2003n]).words(0x2000n, [0x3003n]).words(0x3000n, [0x9001n, 0xa002n, 0x4000n])
     const runs = dump(tablesOf(vtdSs, { ssptptr: 0x1000n, aw: 1 }, pages.read)[0])
     expect(runs.map(({ iova, prot }) => [iova, prot])).toEqual([
-      ['0x0', ['READ']],
-      ['0x1000', ['WRITE']],
+      ['0x0', ['READ', 'NOEXEC']],
+      ['0x1000', ['WRITE', 'NOEXEC']],
     ])
   })
 })

@@ -7,9 +7,10 @@ describe('a dump is what core walks', () => {
     let leaves = 0
     // Roots of few entries give few leaves: then several tables
     for (let seed = 1; leaves <= 10; seed++) {
-      const { got, want, runs, complete } = compare(one, seed)
+      const { got, want, runs, complete, judged } = compare(one, seed)
       expect(complete, `seed ${seed}`).toBe(true)
       expect(got, `seed ${seed}`).toEqual(want)
+      for (const [run, walk] of judged) expect(run, `seed ${seed}`).toBe(walk)
       expect(runs).toBeLessThanOrEqual(want.length)
       leaves += want.length
     }

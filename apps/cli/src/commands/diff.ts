@@ -1,11 +1,11 @@
 /** `iopt diff A B`: what changed between two tables, as mappings. */
-import { hex, protNames } from '@io-pgtable/core'
-import { type Change, DEFAULT_LIMIT, type DiffResult, type DiffSide, diffTables } from '@io-pgtable/inspect'
+import { hex, protNames, rightsByParty } from '@io-pgtable/core'
+import { type Change, DEFAULT_LIMIT, type DiffResult, type DiffSide, diffTables, faultJson } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, jsonOption, TARGET, tableOptions } from '../options.ts'
 import { openTargets, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
-import { sizeText } from '../text.ts'
+import { rightsText, sizeText } from '../text.ts'
 import { tell } from '../told.ts'
 import { integer, pair, type Range, range, small, UsageError } from '../usage.ts'
 
@@ -81,12 +81,16 @@ function changeLine({ change, iova, size, before, after }: Change, target: Targe
   return `${paint(sign)} ${targetName(target)} ${hex(iova)} ${sizeText(size)}: ${sides.join(color.dim(' now '))}`
 }
 
-function sideText({ paddr, prot }: DiffSide): string {
-  return `${hex(paddr)} ${protNames(prot).join(' ')}`
+function sideText({ paddr, rights, parties, fault }: DiffSide): string {
+  return `${hex(paddr)} ${rightsText(rightsByParty(rights, parties))}${fault === undefined ? '' : ` ${fault.type}`}`
+}
+
+function sideJson({ paddr, leafSize, rights, parties, fault, prot, fields }: DiffSide): object {
+  const stopped = fault && { fault: faultJson(fault) }
+  return { paddr: hex(paddr), leafSize, rights: rightsByParty(rights, parties), ...stopped, prot: protNames(prot), fields }
 }
 
 function changeJson({ change, iova, size, before, after }: Change, target: Target): string {
-  const side = (each: DiffSide | undefined): object | undefined =>
-    each && { paddr: hex(each.paddr), leafSize: each.leafSize, prot: protNames(each.prot), fields: each.fields }
+  const side = (each: DiffSide | undefined): object | undefined => each && sideJson(each)
   return JSON.stringify({ change, iova: hex(iova), size: Number(size), before: side(before), after: side(after), ...targetKey(target) })
 }

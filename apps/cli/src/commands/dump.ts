@@ -1,11 +1,12 @@
 /** `iopt dump`: all mappings as merged runs; or the tables themselves: --tree, --raw, --stats. */
-import { DEFAULT_LIMIT, LeafDump, type LeafRun, parseInteger, type RunFilter, runJson } from '@io-pgtable/inspect'
+import { protNames, rightsByParty } from '@io-pgtable/core'
+import { DEFAULT_LIMIT, LeafDump, type LeafRun, parseInteger, type RunFilter, rulesOf, runJson } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { examples, filterOptions, imageOptions, jsonOption, TARGET, tableOptions } from '../options.ts'
 import { Progress } from '../progress.ts'
 import { openTargets, type Target, type TargetOptions, type Targets, targetKey, targetName, within } from '../targets.ts'
-import { runLine } from '../text.ts'
+import { partiesText, runLine } from '../text.ts'
 import { tell } from '../told.ts'
 import { type Range, UsageError } from '../usage.ts'
 import { statsOf, treeOf } from './tables.ts'
@@ -27,6 +28,7 @@ export interface DumpOptions extends TargetOptions, FilterOptions {
   readonly tree?: true
   readonly raw?: true
   readonly stats?: true
+  readonly leaf?: true
 }
 
 export function addDump(program: Command, io: Io): void {
@@ -37,10 +39,11 @@ export function addDump(program: Command, io: Io): void {
     .option('--tree', 'the tables and what is in them, indented by level')
     .option('--raw', 'every descriptor that is not empty, as it stands')
     .option('--stats', 'how many tables and leaves of which size')
+    .option('--leaf', 'what each leaf gives by itself, in place of the rights over the path')
     .action(async (name: string, options: DumpOptions) => run(io, await openTargets(name, options), options))
   jsonOption(
     filterOptions(tableOptions(imageOptions(command))),
-    'one object a run: iova, paddr, size, leafSize, level, count, descriptor, prot, fields, root',
+    'one object a run: iova, paddr, size, leafSize, level, count, descriptor, rights, memory, fault, traps, assumed, prot, fields, root',
   )
   examples(
     command,
@@ -69,7 +72,7 @@ export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Pr
   const filter = filterOf(options, targets)
   let left = options.limit ?? DEFAULT_LIMIT
   for (const target of targets) {
-    if (!options.json) io.out(io.color.bold(`${targetName(target)}\n`))
+    if (!options.json) io.out(`${headLine(target, io)}\n`)
     const progress = new Progress(io, 'pages read', Number(image.known / 4096n))
     const dump = new LeafDump(target.tables, {
       ...within(options.iova),
@@ -77,7 +80,7 @@ export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Pr
       limit: left,
       onTable: () => progress.at(image.pagesRead),
     })
-    const print = options.json ? jsonPrinter(io, target) : (run: LeafRun) => io.out(`${runLine(run, io.color)}\n`)
+    const print = options.json ? jsonPrinter(io, target, options) : (run: LeafRun) => io.out(`${runLine(run, io.color, options.leaf)}\n`)
     try {
       const result = await found.image.loading(() => dump.run(print))
       left -= result.runs
@@ -90,17 +93,29 @@ export async function dumpRuns(io: Io, found: Targets, options: DumpOptions): Pr
   return left
 }
 
-function jsonPrinter(io: Io, target: Target): (run: LeafRun) => void {
+/** The name of tables, and of whom the columns of rights are. */
+function headLine(target: Target, { color }: Io): string {
+  const parties = partiesText(rulesOf(target.tables).parties)
+  return `${color.bold(targetName(target))}${parties === '' ? '' : color.dim(`  ${parties}`)}`
+}
+
+function jsonPrinter(io: Io, target: Target, { leaf }: DumpOptions): (run: LeafRun) => void {
   const key = targetKey(target)
-  return (run) => io.out(`${JSON.stringify({ ...runJson(run), ...key })}\n`)
+  return (run) => io.out(`${JSON.stringify({ ...runJson(run), ...(leaf && { leaf: leafJson(run) }), ...key })}\n`)
+}
+
+function leafJson(run: LeafRun): object {
+  const { rights, prot } = run.leaf
+  return { rights: rightsByParty(rights, run.parties), prot: protNames(prot) }
 }
 
 /** The filter of the options; none when nothing is asked for. */
-export function filterOf(options: FilterOptions, targets: readonly Target[]): { filter?: RunFilter } {
+export function filterOf(options: FilterOptions & { readonly leaf?: true }, targets: readonly Target[]): { filter?: RunFilter } {
   const { paddr, prot, notProt, field, minSize, maxSize, leafSize } = options
   const filter: RunFilter = {
     ...(prot !== undefined && { prot }),
     ...(notProt !== undefined && { notProt }),
+    ...(options.leaf && (prot !== undefined || notProt !== undefined) && { leaf: true }),
     ...(field !== undefined && { fields: fieldsOf(field, targets) }),
     ...(minSize !== undefined && { minSize }),
     ...(maxSize !== undefined && { maxSize }),

@@ -153,6 +153,12 @@ export interface Geometry {
   readonly beyond?: FaultType
 }
 
+/**
+ * Whose tables: `cpu`, a CPU's own first stage, where what may be written and executed is a danger; `guest`, a second stage, which gives a
+ * guest or a device its memory; `device`, a device's own first stage.
+ */
+export type TableUse = 'cpu' | 'guest' | 'device'
+
 /** What frameworks and hardware do differently, as data. */
 export interface Policy {
   /**
@@ -248,6 +254,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   context(config: Agreed<C>): D
   /** Who accesses. Default: user and privileged. One party: both halves of all rights are equal. */
   parties?(context: D): Parties
+  /** Whose tables these are. Default: a CPU's own first stage where there are two parties, else a device's own. */
+  use?(context: D): TableUse
   /** What configuration registers make of a path's rights; with `state`, what those and the state of the moment leave of them. */
   regime?(context: D, state?: AccessState): (path: Rights) => Rights
   /** Top bits of an input address that are not translated (TBI): the highest bit below them stands for them. Default 0. */
@@ -288,6 +296,12 @@ export type HardwareOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer _
 export type ContextOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer _P, infer D, infer _H> ? D : never
 /** The parameter type of a format. */
 export type ParamsOf<F> = F extends IoPageTableFmt<infer _C, infer _R, infer P, infer _D, infer _H> ? P : never
+
+/** Whose tables a format's are, in a decode context. */
+export function useOf(format: AnyFmt, context: unknown): TableUse {
+  if (format.use !== undefined) return format.use(context)
+  return (format.parties?.(context).length ?? 2) === 2 ? 'cpu' : 'device'
+}
 
 /** A field of consecutive bits. */
 export function field(

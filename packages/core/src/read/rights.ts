@@ -111,7 +111,7 @@ export class AccessRules {
 
   /** Walks to an input address as hardware does, from the physical addresses of the geometry's root tables. */
   translate(roots: readonly bigint[], read: ReadMemory, address: bigint): AddressVerdict {
-    const iova = this.#untagged(address)
+    const iova = this.untagged(address)
     const before = this.#faultBefore(roots, iova)
     const walk = before === undefined ? walkAddress(this.geometry, roots, read, iova) : []
     const verdict = this.path(walk)
@@ -158,7 +158,7 @@ export class AccessRules {
   }
 
   /** The address that is translated: a tag is not. */
-  #untagged(address: bigint): bigint {
+  untagged(address: bigint): bigint {
     const tag = this.format.tagBits?.(this.context) ?? 0
     return tag === 0 ? address : BigInt.asUintN(64, BigInt.asIntN(64 - tag, address))
   }

@@ -292,6 +292,7 @@ export const amdV1: IoPageTableFmt<AmdV1Config, AmdV1Regs, AmdV1Params, AmdV1Con
   encodeTable: () => 0n,
   prot,
   context: () => ({ ir: true, iw: true }),
+  use: () => 'guest',
   parties: () => ['all'],
   regime,
   fault,

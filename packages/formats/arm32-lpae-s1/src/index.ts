@@ -139,6 +139,7 @@ export const arm32LpaeS1: IoPageTableFmt<Arm32LpaeS1Config, Arm32LpaeS1Regs, Arm
   prot: protStage1,
   context: (config) => ({ mair: MAIR, ...ownRegime(config, true) }),
   parties: ({ single }) => (single ? ['all'] : PARTIES),
+  use: () => 'cpu',
   regime: stage1RegimeOf,
   fault: armFault,
   regs,

@@ -101,6 +101,7 @@ export const arm32LpaeS2: IoPageTableFmt<Arm32LpaeS2Config, Arm32LpaeS2Regs, Arm
   prot: protStage2,
   context: ({ quirks }) => ({ fwb: quirks.includes('ARM_S2FWB'), xnx: false }),
   parties: ({ xnx }) => (xnx ? PARTIES : ['all']),
+  use: () => 'guest',
   regime: () => fetchNeedsRead,
   fault: armFault,
   regs,

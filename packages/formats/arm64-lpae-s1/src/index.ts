@@ -155,6 +155,7 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
   prot: protStage1,
   context: (config) => ({ mair: MAIR, ...ownRegime(config, false), ...(config.lpa2 && { sh: tcrOf(config).sh }) }),
   parties: ({ single }) => (single ? ['all'] : PARTIES),
+  use: () => 'cpu',
   regime: stage1RegimeOf,
   tagBits: ({ tbi }) => (tbi ? 8 : 0),
   fault: armFault,

@@ -129,6 +129,7 @@ export const arm64LpaeS2: IoPageTableFmt<ArmLpaeS2Config, ArmLpaeS2Regs, ArmLpae
   prot: protStage2,
   context,
   parties: ({ xnx }) => (xnx ? PARTIES : ['all']),
+  use: () => 'guest',
   fault: armFault,
   regs,
   rootsFromRegs: rootsFromVtcr,

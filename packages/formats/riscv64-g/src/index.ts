@@ -153,6 +153,7 @@ export const riscv64G: IoPageTableFmt<Riscv64GConfig, Riscv64GRegs, Riscv64GPara
   prot: (raw, _kind, { pbmt }) => riscvProt(raw, pbmt),
   context: ({ quirks }) => ({ ...riscvRegime(undefined), pbmt: quirks.includes('SVPBMT') }),
   parties: () => ['all'],
+  use: () => 'guest',
   regime: (_context, state) => riscvGuest(state),
   fault: (fault) => riscvFault(fault, true),
   regs,

@@ -206,6 +206,7 @@ export const vtdSs: IoPageTableFmt<VtdSsConfig, VtdSsRegs, VtdSsParams, undefine
   encodeTable: (config) => (config.coherentWalk ? 0n : SW_SYNC),
   prot,
   context: () => undefined,
+  use: () => 'guest',
   parties: () => ['all'],
   fault,
   regs: (config, [root = 0n]) => ({ ssptptr: root, aw: paramsOf(config).levels - 2 }),

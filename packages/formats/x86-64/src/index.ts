@@ -210,6 +210,7 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   prot,
   context: ({ encryptionBit }) => assumedContext(PAT, encryptionBit),
   parties: x86Parties,
+  use: ({ nested }) => (nested ? 'guest' : 'cpu'),
   regime: x86Regime,
   fault: x86Fault,
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),

@@ -3,8 +3,8 @@
  * entries show, how tables hang together, and what all mappings together show. It trusts nothing, and its work is bounded by the tables
  * that are in the memory.
  */
-import { hex, protNames } from '@io-pgtable/core'
-import { type Finding, Findings } from '../finding.ts'
+import { type FaultType, hex, protNames } from '@io-pgtable/core'
+import { type Finding, Findings, type Severity } from '../finding.ts'
 import type { Tables } from '../leaves/tables.ts'
 import { CHECK_CODES, type CheckCode } from './codes.ts'
 import type { Verdict } from './leaf-check.ts'
@@ -35,6 +35,13 @@ export interface CheckResult {
 }
 
 const MAX_TABLES = 2 ** 22
+
+const TRAPS: Readonly<Partial<Record<FaultType, CheckCode>>> = { 'access-flag': 'access-flag', domain: 'domain' }
+const TRAP_WORDS: Readonly<Partial<Record<FaultType, string>>> = {
+  'access-flag': 'the access flag is clear: an access faults where hardware does not set it',
+  domain: 'no access to its domain is let through',
+  reserved: 'a field has a value that is reserved: an access faults',
+}
 
 /** A check of tables that belong together: the halves of one address space, or the streams of one IOMMU. */
 export class Check {
@@ -80,8 +87,8 @@ export class Check {
     return !this.#stopped
   }
 
-  report(code: CheckCode, finding: Omit<Finding, 'severity' | 'code'>): void {
-    const severity = this.#options.policy?.severity?.[code] ?? CHECK_CODES[code].severity
+  report(code: CheckCode, finding: Omit<Finding, 'severity' | 'code'>, otherwise: Severity = CHECK_CODES[code].severity): void {
+    const severity = this.#options.policy?.severity?.[code] ?? otherwise
     if (severity === 'off') return
     this.#counts[severity]++
     this.#findings.add({ severity, code, ...finding })
@@ -91,7 +98,13 @@ export class Check {
   mapping(owner: number, iova: number, paddr: number, bytes: number, verdict: Verdict): void {
     this.#mappings.add(owner, iova, paddr, bytes, verdict)
     const mapping: Mapping = { owner, iova, paddr, bytes, verdict }
-    if (verdict.writable && verdict.executable)
+    const { trap, writableExecutable } = verdict
+    if (trap !== undefined)
+      this.report(TRAPS[trap] ?? 'reserved-value', {
+        ...this.#at(mapping),
+        message: `${this.#words(mapping)}: ${TRAP_WORDS[trap] ?? trap}`,
+      })
+    if (writableExecutable)
       this.report('writable-executable', { ...this.#at(mapping), message: `${this.#words(mapping)} may be written and executed` })
     for (const range of this.#options.policy?.forbidden ?? []) this.#forbidden(mapping, range)
   }

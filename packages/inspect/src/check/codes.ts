@@ -8,6 +8,9 @@ export interface CodeInfo {
 
 export type CheckCode =
   | 'reserved-bits'
+  | 'reserved-value'
+  | 'access-flag'
+  | 'domain'
   | 'misaligned-block'
   | 'illegal-kind'
   | 'table-unknown'
@@ -27,7 +30,10 @@ export type CheckCode =
 
 /** Every code of a check. A policy may change the severities, or turn a code off. */
 export const CHECK_CODES: Readonly<Record<CheckCode, CodeInfo>> = {
-  'reserved-bits': { severity: 'warning', what: 'bits are set that the manual reserves, or does not have' },
+  'reserved-bits': { severity: 'error', what: 'bits are set that are reserved; a warning where no walk ends at them' },
+  'reserved-value': { severity: 'error', what: 'a field has a reserved value, and every access faults' },
+  'access-flag': { severity: 'error', what: 'the access flag is clear: every access faults, since hardware does not set it' },
+  domain: { severity: 'error', what: 'the domain lets no access through' },
   'misaligned-block': { severity: 'error', what: 'the address of a block or large page is no multiple of its size' },
   'illegal-kind': { severity: 'error', what: 'a descriptor of a kind that a sound table does not have at this level' },
   'table-unknown': { severity: 'error', what: 'a table, or its end, lies in memory that the image does not know' },
@@ -43,7 +49,10 @@ export const CHECK_CODES: Readonly<Record<CheckCode, CodeInfo>> = {
   },
   'alias-attributes': { severity: 'warning', what: 'the same physical memory is mapped with different memory types' },
   'alias-permissions': { severity: 'note', what: 'the same physical memory is mapped writable here and executable there' },
-  'writable-executable': { severity: 'warning', what: 'a mapping may be written and executed' },
+  'writable-executable': {
+    severity: 'warning',
+    what: "a mapping may be written and executed by the same party (a CPU's own first stage alone)",
+  },
   'maps-tables': { severity: 'warning', what: 'the tables themselves can be written through a mapping' },
   forbidden: { severity: 'error', what: 'a mapping touches a range that the policy forbids' },
   'work-limit': { severity: 'error', what: 'the check ended before it was through' },

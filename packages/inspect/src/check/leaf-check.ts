@@ -1,17 +1,23 @@
 /** What is to be checked of one leaf size of one node, as masks of 32-bit lanes; and what a descriptor's attribute bits grant. */
 import {
-  type AnyFmt,
-  type FormatConfig,
+  type FaultType,
   type Geometry,
   type LeafKind,
   type LeafSize,
   type LevelNode,
-  Prot,
+  type MemoryType,
+  type PathVerdict,
   type Prot as ProtFlags,
+  protOfRights,
+  Right,
+  type Rights,
   type TableKind,
 } from '@io-pgtable/core'
-import { knownBits, misalignedBits, outOfRangeBits } from '../explain/bits.ts'
-import { joined } from '../leaves/joined.ts'
+import type { LaneLeaf } from '@io-pgtable/core/compiled'
+import { knownBits, misalignedBits, outOfRangeBits, reservedBits } from '../explain/bits.ts'
+import type { Inherited } from '../leaves/inherited.ts'
+import type { Tables } from '../leaves/tables.ts'
+import { faultOfAll, isCpuStage1, isWritableExecutable, rightsLeft } from '../rights/rules.ts'
 import { hardwareBits } from './groups.ts'
 
 /** A mask of both lanes. */
@@ -30,58 +36,68 @@ export class LaneMask {
 
 /** Bits that a table descriptor, or a leaf, should not have. */
 export class KindCheck {
-  readonly reserved: LaneMask
+  /** Walks that meet them end. */
+  readonly faulting: LaneMask
+  /** Hardware does not promise what they do. */
+  readonly odd: LaneMask
   readonly beyond: LaneMask
   constructor(geometry: Geometry, node: LevelNode, kind: LeafKind | TableKind, except = 0n) {
     const beyond = outOfRangeBits(geometry, kind)
     const all = (1n << BigInt(node.entryBytes * 8)) - 1n
-    this.reserved = new LaneMask(all & ~knownBits(kind) & ~except & ~beyond)
+    const reserved = all & ~knownBits(kind) & ~except & ~beyond
+    const faulting = reservedBits(kind, 'faults') & reserved
+    this.faulting = new LaneMask(faulting)
+    this.odd = new LaneMask(reserved & ~faulting & ~reservedBits(kind, 'ignored'))
     this.beyond = new LaneMask(beyond)
   }
 }
 
-/** Attribute bits, understood. */
+/** What a mapping lets whom do, and what its memory is. */
 export interface Verdict {
   readonly prot: ProtFlags
-  /** The memory type, as far as flags tell it. */
-  readonly memory: number
+  readonly rights: Rights
+  /** The memory type, as far as it matters for aliases. */
+  readonly memory: MemoryType['caching']
   readonly writable: boolean
-  /** False where the format cannot say that something is not executable. */
+  /** False where nobody cares: on tables that are no CPU's own first stage. */
   readonly executable: boolean
+  /** Somebody may both write and execute. */
+  readonly writableExecutable: boolean
+  /** Every access to it faults, though it translates. */
+  readonly trap?: FaultType
 }
 
-/** Rights that a leaf may grant beside execution. */
-const PROTS: readonly ProtFlags[] = [Prot.READ, Prot.READ | Prot.WRITE, Prot.READ | Prot.WRITE | Prot.CACHE, Prot.READ | Prot.PRIV]
-
-/** What attribute bits are remembered of one leaf size; hostile tables have more. */
+/** Attribute bits of one leaf size that are remembered; hostile tables have more. */
 const MOST_REMEMBERED = 2 ** 14
 
-/** Verdicts by flags: there are few. */
+/** Verdicts, equal ones as one object: there are few. */
 export class Verdicts {
-  readonly #format: AnyFmt
-  readonly #context: unknown
-  readonly #canForbidExecution: boolean
-  readonly #all: Map<ProtFlags, Verdict> = new Map()
+  readonly #isCpu: boolean
+  readonly #all: Map<string, Verdict> = new Map()
 
-  constructor(format: AnyFmt, context: unknown) {
-    this.#format = format
-    this.#context = context
-    this.#canForbidExecution = canForbidExecution(format, context)
+  constructor(tables: Tables) {
+    this.#isCpu = isCpuStage1(tables)
   }
 
-  of(raw: bigint, kind: LeafKind): Verdict {
-    const prot = this.#format.prot(raw, kind, this.#context)
-    let verdict = this.#all.get(prot)
-    if (verdict === undefined) this.#all.set(prot, (verdict = this.#judge(prot)))
+  of(path: PathVerdict): Verdict {
+    const rights = rightsLeft(path)
+    const caching = path.memory?.caching ?? 'unknown'
+    const trap = path.fault === undefined ? faultOfAll(path)?.type : undefined
+    const key = `${rights} ${caching} ${trap}`
+    let verdict = this.#all.get(key)
+    if (verdict === undefined) this.#all.set(key, (verdict = this.#judge(rights, path.memory, caching, trap)))
     return verdict
   }
 
-  #judge(prot: ProtFlags): Verdict {
+  #judge(rights: Rights, memory: MemoryType | undefined, caching: MemoryType['caching'], trap: FaultType | undefined): Verdict {
     return {
-      prot,
-      memory: prot & (Prot.CACHE | Prot.MMIO),
-      writable: (prot & Prot.WRITE) !== 0,
-      executable: this.#canForbidExecution && (prot & Prot.NOEXEC) === 0,
+      prot: protOfRights(rights, memory),
+      rights,
+      memory: caching,
+      writable: (rights & Right.WRITE) !== 0,
+      executable: this.#isCpu && (rights & Right.EXECUTE) !== 0,
+      writableExecutable: this.#isCpu && isWritableExecutable(rights),
+      ...(trap !== undefined && { trap }),
     }
   }
 }
@@ -99,6 +115,7 @@ export class LeafCheck extends KindCheck {
   readonly #verdicts: Verdicts
   #remembered: Map<number, Map<number, Verdict>> = new Map()
   #count = 0
+  #way: Inherited | undefined
 
   constructor(geometry: Geometry, node: LevelNode, kind: LeafKind, size: LeafSize, verdicts: Verdicts) {
     const misaligned = misalignedBits(geometry, { kind, size, node })
@@ -112,45 +129,31 @@ export class LeafCheck extends KindCheck {
     this.#verdicts = verdicts
   }
 
-  /** What attribute bits grant: the lanes without the address. */
-  verdict(lo: number, hi: number): Verdict {
-    let row = this.#remembered.get(hi)
-    if (row === undefined) this.#remembered.set(hi, (row = new Map()))
-    let verdict = row.get(lo)
+  /** What a leaf at the end of a way lets whom do. `isBeyond`: its address may be one that ends the walk. */
+  verdict(way: Inherited, leaf: LaneLeaf, lo: number, hi: number, isBeyond: boolean): Verdict {
+    if (isBeyond) return this.#verdicts.of(way.verdict(leaf, lo, hi, true))
+    const low = lo & ~leaf.addressLo
+    const high = hi & ~leaf.addressHi
+    if (way !== this.#way) this.#goTo(way)
+    let row = this.#remembered.get(high)
+    if (row === undefined) this.#remembered.set(high, (row = new Map()))
+    let verdict = row.get(low)
     if (verdict === undefined) {
-      verdict = this.#verdicts.of(joined(lo, hi), this.kind)
-      row.set(lo, verdict)
+      verdict = this.#verdicts.of(way.verdict(leaf, lo, hi, false))
+      row.set(low, verdict)
       if (++this.#count >= MOST_REMEMBERED) this.#forget()
     }
     return verdict
+  }
+
+  /** Leaves of one way come together. */
+  #goTo(way: Inherited): void {
+    this.#way = way
+    this.#forget()
   }
 
   #forget(): void {
     this.#remembered = new Map()
     this.#count = 0
   }
-}
-
-/** Leaves that are not executable, as a format writes them. */
-const notExecutable = new WeakMap<AnyFmt, readonly { readonly raw: bigint; readonly kind: LeafKind }[]>()
-
-/**
- * Whether a leaf can say that it is not executable, as these registers give its bits a meaning: formats of devices that fetch no instructions
- * cannot. What says it may be several bits together, so that the format itself is asked for such leaves, in each of its configurations.
- */
-function canForbidExecution(format: AnyFmt, context: unknown): boolean {
-  let leaves = notExecutable.get(format)
-  if (leaves === undefined) notExecutable.set(format, (leaves = format.configs.flatMap(({ config }) => leavesOf(format, config))))
-  return leaves.some(({ raw, kind }) => (format.prot(raw, kind, context) & Prot.NOEXEC) !== 0)
-}
-
-function leavesOf(format: AnyFmt, request: FormatConfig): { raw: bigint; kind: LeafKind }[] {
-  const config = format.configure(request)
-  return format.geometry(format.params(config)).nodes.flatMap((node) =>
-    node.kinds.flatMap((kind) => {
-      if (kind.type !== 'leaf') return []
-      const bits = PROTS.map((prot) => format.encodeLeaf(config, node, kind, prot | Prot.NOEXEC)).filter((raw) => raw !== undefined)
-      return bits.map((raw) => ({ raw: raw | kind.set | kind.match.value, kind }))
-    }),
-  )
 }

@@ -19,7 +19,7 @@ export class Mappings {
   #iova = new Float64Array(1024)
   #paddr = new Float64Array(1024)
   #bytes = new Float64Array(1024)
-  #verdict = new Uint8Array(1024)
+  #verdict = new Uint16Array(1024)
   #owner = new Uint16Array(1024)
   readonly #verdicts: Verdict[] = []
   readonly #numbers: Map<Verdict, number> = new Map()
@@ -88,7 +88,7 @@ export class Mappings {
   }
 
   #grow(): void {
-    const grown = <T extends Float64Array | Uint16Array | Uint8Array>(from: T, to: T): T => {
+    const grown = <T extends Float64Array | Uint16Array>(from: T, to: T): T => {
       to.set(from)
       return to
     }
@@ -96,7 +96,7 @@ export class Mappings {
     this.#iova = grown(this.#iova, new Float64Array(length))
     this.#paddr = grown(this.#paddr, new Float64Array(length))
     this.#bytes = grown(this.#bytes, new Float64Array(length))
-    this.#verdict = grown(this.#verdict, new Uint8Array(length))
+    this.#verdict = grown(this.#verdict, new Uint16Array(length))
     this.#owner = grown(this.#owner, new Uint16Array(length))
   }
 }
@@ -112,7 +112,7 @@ export interface Alias {
 
 /** The furthest mapping seen so far of each class that matters. */
 interface Reach {
-  readonly byMemory: Map<number, Mapping>
+  readonly byMemory: Map<Verdict['memory'], Mapping>
   writable: Mapping | undefined
   executable: Mapping | undefined
 }
@@ -125,7 +125,7 @@ export function* aliases(mappings: Iterable<Mapping>): Generator<Alias> {
   const reach: Reach = { byMemory: new Map(), writable: undefined, executable: undefined }
   for (const mapping of mappings) {
     for (const [memory, other] of reach.byMemory)
-      if (memory !== mapping.verdict.memory && overlaps(other, mapping))
+      if (memory !== mapping.verdict.memory && mapping.verdict.memory !== 'unknown' && overlaps(other, mapping))
         yield { a: other, b: mapping, paddr: mapping.paddr, why: 'attributes' }
     yield* permissions(reach, mapping)
     note(reach, mapping)
@@ -141,7 +141,7 @@ function* permissions({ writable, executable }: Reach, mapping: Mapping): Genera
 
 function note(reach: Reach, mapping: Mapping): void {
   const { verdict } = mapping
-  reach.byMemory.set(verdict.memory, further(reach.byMemory.get(verdict.memory), mapping))
+  if (verdict.memory !== 'unknown') reach.byMemory.set(verdict.memory, further(reach.byMemory.get(verdict.memory), mapping))
   if (verdict.writable) reach.writable = further(reach.writable, mapping)
   if (verdict.executable) reach.executable = further(reach.executable, mapping)
 }

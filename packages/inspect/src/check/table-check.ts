@@ -1,7 +1,8 @@
 /** The walk of a check: depth first, every (level, table) once; runs of entries that only step their address are one look. */
 import { hex } from '@io-pgtable/core'
 import { type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '@io-pgtable/core/compiled'
-import type { Finding } from '../finding.ts'
+import type { Finding, Severity } from '../finding.ts'
+import { Inherited } from '../leaves/inherited.ts'
 import { joined } from '../leaves/joined.ts'
 import { type RootPart, rootParts } from '../leaves/root-parts.ts'
 import { equal, rising32, rising64 } from '../leaves/scan.ts'
@@ -14,7 +15,8 @@ import { KindCheck, LeafCheck, type Verdict, Verdicts } from './leaf-check.ts'
 /** What takes the findings and mappings of a walk. */
 export interface CheckSink {
   mayRead(place: string): boolean
-  report(code: CheckCode, finding: Omit<Finding, 'severity' | 'code'>): void
+  /** `severity`: where it is not the code's. */
+  report(code: CheckCode, finding: Omit<Finding, 'severity' | 'code'>, severity?: Severity): void
   mapping(owner: number, iova: number, paddr: number, bytes: number, verdict: Verdict): void
 }
 
@@ -29,11 +31,12 @@ interface Frame {
   /** The input address of entry 0. */
   readonly base: number
   at: number
+  readonly way: Inherited
   /** The first entry of the group that was told last. */
   badGroup: number
 }
 
-type Report = (code: CheckCode, message: string) => void
+type Report = (code: CheckCode, message: string, severity?: Severity) => void
 
 /** No geometry has more levels. */
 const MAX_DEPTH = 12
@@ -53,6 +56,10 @@ export class TableCheck {
   /** What is known of each table address: a bit for each node as which it was read, KNOWN, and the level at which it was read first. */
   readonly #seen: Map<number, number> = new Map()
   readonly #verdicts: Verdicts
+  /** The way to the roots. */
+  readonly #way: Inherited
+  /** Output addresses from here on end a walk. */
+  readonly #limit: number
   readonly #leafChecks: Map<LaneLeaf, LeafCheck> = new Map()
   readonly #tableChecks: Map<LaneTable, KindCheck> = new Map()
   /** The mapping that is being put together. */
@@ -65,7 +72,9 @@ export class TableCheck {
     this.#memory = new TableWords(tables.read)
     this.#root = laneNodes(tables.geometry)
     this.#parts = rootParts(tables, this.#root, 0n, (1n << 64n) - 1n)
-    this.#verdicts = new Verdicts(tables.format, tables.context)
+    this.#verdicts = new Verdicts(tables)
+    this.#way = Inherited.root(tables)
+    this.#limit = 2 ** tables.geometry.oas
   }
 
   /** Goes on to the end. @throws what reading throws: calling it again goes on there */
@@ -98,12 +107,18 @@ export class TableCheck {
         message: `the root ${hex(table)} is no multiple of ${hex(least)}`,
         value: BigInt(table),
       })
-    this.#read(node, table, base, from, to)
+    if (!this.#seen.has(table) && table >= this.#limit)
+      this.#sink.report('address-out-of-range', {
+        ...this.#place(base, table),
+        message: `the root ${hex(table)} is beyond ${this.#tables.geometry.oas} address bits`,
+        value: BigInt(table),
+      })
+    this.#read(node, table, base, from, to, this.#way)
     this.#part++
   }
 
   /** Reads a table and goes down into it. Nothing has changed when reading throws. */
-  #read(node: LaneNode, table: number, base: number, from: number, to: number): void {
+  #read(node: LaneNode, table: number, base: number, from: number, to: number, way: Inherited): void {
     const { entryBytes, level } = node.node
     const bytes = this.#memory.find(node.node, table + from * entryBytes, (to - from) * entryBytes)
     // the second half of a sign-extended window has the root of the first
@@ -125,7 +140,7 @@ export class TableCheck {
     const { words, at } = this.#memory
     const isLast = node.kinds.every((kind) => kind.table === undefined)
     const own = isLast ? words : words.slice(at, at + (known - from) * node.words)
-    this.#stack.push({ node, table, words: own, offset: isLast ? at : 0, from, to: known, base, at: from, badGroup: -1 })
+    this.#stack.push({ node, table, words: own, offset: isLast ? at : 0, from, to: known, base, at: from, badGroup: -1, way })
   }
 
   #note(table: number, node: LaneNode, isKnown: boolean): void {
@@ -170,11 +185,12 @@ export class TableCheck {
       entries = node.words === 2 ? rising64(words, at, most, leaf.step) : rising32(words, at, most, leaf.step)
     }
     const last = (lo + (entries - 1) * leaf.step) | 0
-    if (check.reserved.touches(lo, hi) || check.misaligned.touches(lo, hi) || check.beyond.touches(last, hi))
+    const isBeyond = check.beyond.touches(last, hi)
+    if (check.faulting.touches(lo, hi) || check.odd.touches(lo, hi) || check.misaligned.touches(lo, hi) || isBeyond)
       this.#leafBits(frame, i, check, lo, hi, last)
     if (check.group > 1) entries = this.#group(frame, i, entries, check, leaf)
     const iova = frame.base + i * node.slot
-    this.#mapping(iova, leaf.paddr(lo, hi, iova), entries * node.slot, check.verdict(lo & ~leaf.addressLo, hi & ~leaf.addressHi))
+    this.#mapping(iova, leaf.paddr(lo, hi, iova), entries * node.slot, check.verdict(frame.way, leaf, lo, hi, isBeyond))
     return entries
   }
 
@@ -190,8 +206,13 @@ export class TableCheck {
     const value = joined(lo, hi)
     const at = { ...this.#entry(frame, index), value }
     const what = `${check.kind.name} ${hex(value)}`
-    if (check.reserved.touches(lo, hi))
-      this.#sink.report('reserved-bits', { ...at, message: `${what}: ${setBits(check.reserved, lo, hi)} are set` })
+    if (check.faulting.touches(lo, hi))
+      this.#sink.report('reserved-bits', {
+        ...at,
+        message: `${what}: ${setBits(check.faulting, lo, hi)} are set: a walk that meets them faults`,
+      })
+    if (check.odd.touches(lo, hi))
+      this.#sink.report('reserved-bits', { ...at, message: `${what}: ${setBits(check.odd, lo, hi)} are set` }, 'warning')
     if (check.misaligned.touches(lo, hi))
       this.#sink.report('misaligned-block', { ...at, message: `${what}: ${setBits(check.misaligned, lo, hi)} are set, below its size` })
     if (check.beyond.touches(last, hi))
@@ -251,12 +272,14 @@ export class TableCheck {
     const isNew = (seen & (1 << child.ordinal)) === 0
     const isAncestor = seen !== 0 && this.#stack.some((above) => above.table === next)
     // first, since a page may be missing, and then all of it comes again
-    if (isNew && this.#stack.length < MAX_DEPTH) this.#read(child, next, frame.base + i * frame.node.slot, 0, child.entries)
+    if (isNew && this.#stack.length < MAX_DEPTH)
+      this.#read(child, next, frame.base + i * frame.node.slot, 0, child.entries, frame.way.by(table, frame.node.node, lo, hi))
     const check = this.#tableChecks.get(table) ?? this.#newTableCheck(frame, table)
     const align = Math.max(child.node.align ?? 0, child.entries * child.node.entryBytes)
-    if (seen === 0 && !check.reserved.touches(lo, hi) && !check.beyond.touches(lo, hi) && next % align === 0) return
-    const report = (code: CheckCode, message: string): void =>
-      this.#sink.report(code, { ...this.#entry(frame, i), value: joined(lo, hi), message })
+    if (seen === 0 && !check.faulting.touches(lo, hi) && !check.odd.touches(lo, hi) && !check.beyond.touches(lo, hi) && next % align === 0)
+      return
+    const report: Report = (code, message, severity) =>
+      this.#sink.report(code, { ...this.#entry(frame, i), value: joined(lo, hi), message }, severity)
     tableBits(report, check, lo, hi, next)
     if (next % align !== 0) report('table-misaligned', `the table at ${hex(next)} is no multiple of ${hex(align)}`)
     const level = (seen >> LEVEL) - 1
@@ -289,8 +312,10 @@ export class TableCheck {
   }
 }
 
-function tableBits(report: Report, { reserved, beyond }: KindCheck, lo: number, hi: number, next: number): void {
-  if (reserved.touches(lo, hi)) report('reserved-bits', `table descriptor ${hex(joined(lo, hi))}: ${setBits(reserved, lo, hi)} are set`)
+function tableBits(report: Report, { faulting, odd, beyond }: KindCheck, lo: number, hi: number, next: number): void {
+  const what = `table descriptor ${hex(joined(lo, hi))}`
+  if (faulting.touches(lo, hi)) report('reserved-bits', `${what}: ${setBits(faulting, lo, hi)} are set: a walk that meets them faults`)
+  if (odd.touches(lo, hi)) report('reserved-bits', `${what}: ${setBits(odd, lo, hi)} are set`, 'warning')
   if (beyond.touches(lo, hi)) report('address-out-of-range', `the table at ${hex(next)} is beyond the hardware's address bits`)
 }
 

@@ -1,5 +1,15 @@
 /** Which bits of a descriptor an address may not have: what explaining and checking share. */
-import { bitsOf, type DecodedLeaf, entrySpan, type Geometry, type LeafKind, ones, type Piece, type TableKind } from '@io-pgtable/core'
+import {
+  bitsOf,
+  type DecodedLeaf,
+  entrySpan,
+  type Field,
+  type Geometry,
+  type LeafKind,
+  ones,
+  type Piece,
+  type TableKind,
+} from '@io-pgtable/core'
 
 export type Leaf = Pick<DecodedLeaf, 'raw' | 'kind' | 'size' | 'node'>
 
@@ -9,6 +19,11 @@ export function knownBits(kind: LeafKind | TableKind): bigint {
   for (const { reserved, pieces } of kind.fields) if (reserved === undefined) known |= bitsOf(pieces)
   if (kind.type === 'leaf') for (const { match, or } of kind.sizes) known |= (match?.mask ?? 0n) | (or ?? 0n)
   return known
+}
+
+/** Bits of the fields that a kind reserves in this way. */
+export function reservedBits({ fields }: LeafKind | TableKind, how: NonNullable<Field['reserved']>): bigint {
+  return bitsOf(fields.filter(({ reserved }) => reserved === how).flatMap(({ pieces }) => pieces))
 }
 
 /**

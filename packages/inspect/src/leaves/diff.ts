@@ -1,5 +1,5 @@
 /** What changed between two tables, as mappings: the sizes of blocks and pages, and where tables lie, are no mappings. */
-import type { Prot } from '@io-pgtable/core'
+import type { Parties, Prot, Rights, WalkFault } from '@io-pgtable/core'
 import { type Finding, Findings } from '../finding.ts'
 import { min } from '../minmax.ts'
 import { DEFAULT_LIMIT, type DumpOptions, LeafDump } from './dump.ts'
@@ -12,6 +12,10 @@ import type { Tables } from './tables.ts'
 export interface DiffSide {
   readonly paddr: bigint
   readonly prot: Prot
+  /** Over the path, after the regime's registers. */
+  readonly rights: Rights
+  readonly parties: Parties
+  readonly fault?: WalkFault
   readonly fields: Readonly<Record<string, number>>
   readonly leafSize: number
   readonly descriptor: bigint
@@ -177,8 +181,8 @@ class Side {
     return a.paddr + this.#used === b.paddr + other.#used && a.hasBitsOf(b)
   }
   side(): DiffSide {
-    const { paddr, prot, fields, leafSize, descriptor } = this.#run as LeafRun
-    return { paddr: paddr + this.#used, prot, fields, leafSize, descriptor }
+    const { paddr, prot, rights, parties, fault, fields, leafSize, descriptor } = this.#run as LeafRun
+    return { paddr: paddr + this.#used, prot, rights, parties, ...(fault && { fault }), fields, leafSize, descriptor }
   }
 }
 
@@ -193,7 +197,8 @@ function alike({ before, after }: Change): boolean {
 }
 
 function sameAttributes(a: DiffSide, b: DiffSide): boolean {
-  return a.prot === b.prot && Object.entries(a.fields).every(([name, value]) => (b.fields[name] ?? value) === value)
+  if (a.prot !== b.prot || a.rights !== b.rights || a.fault?.type !== b.fault?.type) return false
+  return Object.entries(a.fields).every(([name, value]) => (b.fields[name] ?? value) === value)
 }
 
 function continues(last: Change, next: Change): boolean {

@@ -1,9 +1,9 @@
 /** Dumps: all leaves below a root as merged runs, in the order of their input addresses. */
 
-import { type LaneLeaf, type LaneNode, laneNodes } from '@io-pgtable/core/compiled'
+import { type LaneLeaf, laneNodes } from '@io-pgtable/core/compiled'
 import type { Finding } from '../finding.ts'
 import { passes, type RunFilter } from './filter.ts'
-import type { Inherited } from './inherited.ts'
+import { Inherited } from './inherited.ts'
 import type { LeafTaker, WalkLimits } from './leaf-taker.ts'
 import { LeafWalk } from './leaf-walk.ts'
 import { LeafRun, OpenRun } from './run.ts'
@@ -50,7 +50,7 @@ export class LeafDump {
   constructor(tables: Tables, options: DumpOptions = {}) {
     this.#tables = tables
     this.#options = options
-    this.#merger = new Merger(laneNodes(tables.geometry), () => this.#flush())
+    this.#merger = new Merger(tables, () => this.#flush())
     this.#walk = new LeafWalk(tables, this.#merger, options)
     this.#run = new LeafRun(tables, this.#merger.open)
   }
@@ -119,18 +119,34 @@ export class LeafDump {
 class Merger implements LeafTaker {
   readonly open: OpenRun
   readonly #flush: () => void
+  /** Output addresses from here on end a walk. */
+  readonly #limit: number
 
-  constructor(root: LaneNode, flush: () => void) {
+  constructor(tables: Tables, flush: () => void) {
     // An open run has a leaf from the beginning, so that its shape never changes; where nothing can be mapped it never begins
-    this.open = new OpenRun(root.anyLeaf() as LaneLeaf)
+    this.open = new OpenRun(laneNodes(tables.geometry).anyLeaf() as LaneLeaf, Inherited.root(tables))
+    this.#limit = 2 ** tables.geometry.oas
     this.#flush = flush
   }
 
-  leaves(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): void {
+  leaves(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited): void {
     const { open } = this
-    if (open.joins(leaf, iova, paddr, count, lo, hi, inherited)) return
+    const limit = this.#limit
+    if (paddr < limit && paddr + count * leaf.leafSize > limit && count > 1) {
+      this.#split(leaf, iova, paddr, count, lo, hi, inherited)
+      return
+    }
+    if ((paddr < limit || open.paddr >= limit) && open.joins(leaf, iova, paddr, count, lo, hi, inherited)) return
     if (open.count > 0) this.#flush()
     open.start(leaf, iova, paddr, count, lo, hi, inherited)
+  }
+
+  /** Leaves of which the last ones are beyond the output addresses. */
+  #split(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited): void {
+    const within = Math.floor((this.#limit - paddr) / leaf.leafSize)
+    this.leaves(leaf, iova, paddr, within, lo, hi, inherited)
+    const bytes = within * leaf.leafSize
+    this.leaves(leaf, iova + bytes, paddr + bytes, count - within, (lo + within * leaf.step) | 0, hi, inherited)
   }
 }
 

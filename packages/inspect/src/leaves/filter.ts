@@ -8,6 +8,8 @@ export interface RunFilter {
   readonly prot?: Prot
   /** None of these is. */
   readonly notProt?: Prot
+  /** The flags are those of the leaf alone, not of its path. */
+  readonly leaf?: boolean
   /** Fields with these values. */
   readonly fields?: Readonly<Record<string, number>>
   /** Bytes of the run. */
@@ -27,7 +29,10 @@ export function passes(filter: RunFilter, run: LeafRun): boolean {
   const { paddrFirst, paddrLast, prot = 0, notProt = 0, fields } = filter
   if (paddrFirst !== undefined && run.paddr + BigInt(run.size) <= paddrFirst) return false
   if (paddrLast !== undefined && run.paddr > paddrLast) return false
-  if ((prot | notProt) !== 0 && ((run.prot & prot) !== prot || (run.prot & notProt) !== 0)) return false
+  if ((prot | notProt) !== 0) {
+    const granted = filter.leaf === true ? run.leaf.prot : run.prot
+    if ((granted & prot) !== prot || (granted & notProt) !== 0) return false
+  }
   return fields === undefined || matchesFields(run.fields, fields)
 }
 

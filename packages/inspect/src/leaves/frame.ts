@@ -11,7 +11,7 @@ export class Frame {
   readonly table: number
   /** The input address of entry 0. */
   readonly base: number
-  readonly inherited: Inherited | undefined
+  readonly inherited: Inherited
   /** The entries that are looked at, and the next one of them; of a table that is remembered: its items. */
   readonly from: number
   readonly to: number
@@ -34,7 +34,7 @@ export class Frame {
   /** Leaf runs given before it. */
   before = 0
 
-  constructor(node: LaneNode, table: number, base: number, inherited: Inherited | undefined, from: number, to: number) {
+  constructor(node: LaneNode, table: number, base: number, inherited: Inherited, from: number, to: number) {
     this.node = node
     this.table = table
     this.base = base

@@ -16,7 +16,7 @@ export interface WalkLimits {
 
 /** Takes the leaves: `count` of them from `iova` on, each with its address risen. */
 export interface LeafTaker {
-  leaves(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): void
+  leaves(leaf: LaneLeaf, iova: number, paddr: number, count: number, lo: number, hi: number, inherited: Inherited): void
   /** A table that is read for the first time at this level. */
   table?(node: LaneNode, table: number): void
   /** Entries that are no leaf and no table, of such a table. */

@@ -27,6 +27,8 @@ const MAX_DEPTH = 12
 export class LeafWalk {
   readonly findings: WalkFindings
   readonly root: LaneNode
+  /** The way to the roots. */
+  readonly way: Inherited
   readonly #tables: Tables
   readonly #parts: readonly RootPart[]
   readonly #memory: TableWords
@@ -54,6 +56,7 @@ export class LeafWalk {
     this.#work = limits.work ?? WORK
     this.#memory = new TableWords(tables.read)
     this.root = laneNodes(tables.geometry)
+    this.way = Inherited.root(tables)
     this.#parts = rootParts(tables, this.root, limits.first ?? 0n, limits.last ?? (1n << 64n) - 1n)
   }
 
@@ -96,7 +99,7 @@ export class LeafWalk {
   #openRoot(part: RootPart): void {
     const { table, base, first, end } = part
     this.#region = part
-    this.#open(this.root, table, base, undefined, first, end)
+    this.#open(this.root, table, base, this.way, first, end)
     this.#part++
   }
 
@@ -110,7 +113,7 @@ export class LeafWalk {
   }
 
   /** Opens a table: the entries for the addresses `first` to `end`. A table of which nothing is to be seen is not opened. */
-  #open(node: LaneNode, table: number, base: number, inherited: Inherited | undefined, first: number, end: number): void {
+  #open(node: LaneNode, table: number, base: number, inherited: Inherited, first: number, end: number): void {
     const { slot, group } = node
     const entries = this.#stack.length === 0 ? node.entries / this.#tables.roots.length : node.entries
     const from = first <= base ? 0 : align(Math.floor((first - base) / slot), group)
@@ -235,7 +238,7 @@ export class LeafWalk {
   }
 
   /** Gives leaves to the taker: those that are wanted, and of one that reaches beyond the root's addresses the part in them. */
-  #give(leaf: LaneLeaf, iova: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): void {
+  #give(leaf: LaneLeaf, iova: number, count: number, lo: number, hi: number, inherited: Inherited): void {
     const { first, end } = this.#region as RootPart
     if (iova >= first && iova + count * leaf.leafSize <= end) {
       this.#leaves++
@@ -243,7 +246,7 @@ export class LeafWalk {
     } else this.#giveWanted(leaf, iova, count, lo, hi, inherited)
   }
 
-  #giveWanted(leaf: LaneLeaf, iova: number, count: number, lo: number, hi: number, inherited: Inherited | undefined): void {
+  #giveWanted(leaf: LaneLeaf, iova: number, count: number, lo: number, hi: number, inherited: Inherited): void {
     const { regionFirst, regionEnd, first, end } = this.#region as RootPart
     for (let k = 0; k < count; k++) {
       const at = iova + k * leaf.leafSize
@@ -267,7 +270,7 @@ export class LeafWalk {
       const { first, end } = this.#region as RootPart
       const next = table.address(lo, hi)
       const isCycle = !again && this.#stack.some((above) => above.table === next)
-      this.#open(child, next, base + i * node.slot, new Inherited(inherited, table, lo, hi), first, end)
+      this.#open(child, next, base + i * node.slot, inherited.by(table, node.node, lo, hi), first, end)
       if (isCycle) this.findings.cycle(frame, i, next)
     }
   }

@@ -9,12 +9,13 @@ import {
   inputRanges,
   type LevelNode,
   nodeOf,
+  type PathVerdict,
   slotBytes,
   type TableKind,
   walkTables,
 } from '@io-pgtable/core'
 import { FORMATS } from '../../../../apps/cli/src/formats.ts'
-import { dumpLeaves, type LeafRun, type Tables } from '../../src/index.ts'
+import { dumpLeaves, type LeafRun, rulesOf, type Tables } from '../../src/index.ts'
 import { Pages, random } from './memory.ts'
 
 /** One entry of a table as a leaf maps it. */
@@ -152,6 +153,8 @@ export interface Compared {
   readonly want: readonly Entry[]
   readonly runs: number
   readonly complete: boolean
+  /** What runs say of accesses at both their ends, and what a walk there says. */
+  readonly judged: readonly (readonly [run: string, walk: string])[]
 }
 
 /** Dumps random tables. A seed fixes them. */
@@ -174,5 +177,16 @@ export function compare({ format, config }: (typeof cases)[number], seed: number
   }
   const runs: LeafRun[] = []
   const { complete } = dumpLeaves(tables, (run) => void runs.push(run.keep()))
-  return { got: runs.flatMap(entriesOfRun), want: entriesOf(tables), runs: runs.length, complete }
+  const judged = runs
+    .slice(0, MOST_JUDGED)
+    .flatMap((run) => [run.iova, run.iova + BigInt(run.size) - 1n].map((at) => judge(tables, run, at)))
+  return { got: runs.flatMap(entriesOfRun), want: entriesOf(tables), runs: runs.length, complete, judged }
+}
+
+const MOST_JUDGED = 100
+
+function judge(tables: Tables, run: LeafRun, at: bigint): readonly [string, string] {
+  const walk = rulesOf(tables).translate(tables.roots, tables.read, at)
+  const words = ({ path, memory, traps, fault }: PathVerdict): string => JSON.stringify([path, memory, traps, fault?.type, fault?.level])
+  return [words(run.verdict), words(walk)]
 }
