@@ -5,8 +5,7 @@ import { spawn } from 'node:child_process'
 import { ROOT } from './workspace.mjs'
 
 const CHECKS = /** @type {Record<string, string>} */ ({
-  types: 'turbo run types --output-logs=errors-only',
-  'types-of-tests': 'tsc -p .',
+  types: 'node scripts/types.mjs',
   lint: 'biome check --error-on-warnings .',
   'dead-exports': 'knip --no-progress --no-config-hints',
   tarballs: 'node scripts/packed.mjs',

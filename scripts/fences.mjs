@@ -5,7 +5,7 @@ import { ROOT } from './workspace.mjs'
 /**
  * @typedef {object} Fence
  * @property {number} line where it opens
- * @property {string} words what follows ```ts on that line
+ * @property {string} words what follows the language on that line
  * @property {string} code at the same line numbers as in the text, so that a message about it names the place
  */
 

@@ -67,7 +67,7 @@ export interface Case {
   readonly createTable: CreateTable
   readonly adoptTable: AdoptTable
   readonly effort: Effort
-  /** Place of the configuration among those of its format, which at quick effort have the work of a law between them. */
+  /** Place of the configuration among those of its format, which have the work of a law between them. */
   readonly share: Share
   /** For the law that is being checked. */
   readonly replay: Replay | undefined
@@ -89,12 +89,12 @@ export interface CaseOptions extends Pick<Case, 'format' | 'createTable' | 'effo
   readonly share?: Share
 }
 
-/** How many of so many runs this configuration makes; at least one. */
-export function shareOf({ effort, share }: Case, runs: number): number {
-  return effort === 'full' ? runs : Math.ceil(runs / share.of)
+/** How many of so many random runs this configuration makes, at least one; at full effort each configuration has a double share. */
+export function shareOf({ effort, share: { of } }: Case, runs: number): number {
+  return Math.ceil(runs / Math.max(1, effort === 'full' ? of / 2 : of))
 }
 
-/** Those of a list that are this configuration's, at least one; another configuration has the others. */
+/** Those of a list that are this configuration's, at least one; another configuration has the others. At full effort each has all. */
 export function shareIn<T>({ effort, share: { index, of } }: Case, all: readonly T[]): readonly T[] {
   return effort === 'full' ? all : all.filter((_, i) => (i + index) % Math.min(of, all.length) === 0)
 }

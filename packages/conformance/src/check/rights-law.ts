@@ -151,7 +151,7 @@ function checkMeaning(
 ): void {
   const compiled = rules.compiled(meaning, kind, above)
   const integers = seededIntegers(c.seed)
-  for (let i = 0; i < (c.effort === 'full' ? 400 : shareOf(c, 80)); i++) {
+  for (let i = 0; i < shareOf(c, c.effort === 'full' ? 400 : 80); i++) {
     const [raw, upper] = [randomBits(integers, node.entryBytes * 8), randomBits(integers, 64)]
     const model = meaning.of(valuesIn(meaning, kind, raw, above, upper), rules.context)
     same(`what ${meaning.fields.join(', ')} of ${kind.name} mean`, JSON.stringify(compiled.of(raw, upper)), JSON.stringify(model), {
