@@ -11,11 +11,17 @@ export type { Verdict } from './check/leaf-check.ts'
 export { type CheckPolicy, type ForbiddenRange, parsePolicy } from './check/policy.ts'
 export { bitList, type ExplainedField, type Explanation, explain, type Problem, summary } from './explain/explain.ts'
 export { marks, ruler } from './explain/ruler.ts'
-export { hindsight } from './fault/hindsight.ts'
-export type { FaultAccess, FaultRecord } from './fault/record.ts'
-export { decodeRiscvFault } from './fault/riscv.ts'
-export { decodeSmmuv3Event } from './fault/smmuv3.ts'
-export { decodeVtdFault } from './fault/vtd.ts'
+export { type Judgement, judgeFault } from './fault/judge.ts'
+export { decodeFault, FAULT_KINDS, type FaultKind, faultKind } from './fault/kinds.ts'
+export {
+  busDeviceFunction,
+  type Fact,
+  type FaultAccess,
+  type FaultJson,
+  type FaultReport,
+  type FaultVerdict,
+  faultJson,
+} from './fault/report.ts'
 export { type Finding, Findings, type Severity } from './finding.ts'
 export { elfSegments } from './image/elf.ts'
 export { MemoryImage } from './image/image.ts'

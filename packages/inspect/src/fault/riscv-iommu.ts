@@ -1,6 +1,6 @@
 /** Fault records of a RISC-V IOMMU: RISC-V IOMMU Architecture Specification 1.0.1, fault/event queue. 32 bytes. */
-import { type Field, field } from '@io-pgtable/core'
-import { bit, bits, type FaultRecord, fieldsOf, joinWords } from './record.ts'
+import { type FaultType, type Field, field } from '@io-pgtable/core'
+import { bit, bits, type FaultReport, fieldsOf, joinWords, reservedText, small } from './report.ts'
 
 const MANUAL = 'RISC-V IOMMU Architecture Specification 1.0.1, Fault/Event-Queue'
 
@@ -62,32 +62,72 @@ const FIELDS: readonly Field[] = [
   field('iotval2', 255, 192, 'of a guest page fault: the guest physical address; bit 0: implicit access, bit 1: of a write', SECTION),
 ]
 
+/** Page faults do not tell why: the tables do. */
+const TYPES_OF_CAUSES: Readonly<Record<number, FaultType>> = {
+  1: 'walk-abort',
+  4: 'misaligned',
+  5: 'walk-abort',
+  6: 'misaligned',
+  7: 'walk-abort',
+  12: 'translation',
+  13: 'translation',
+  15: 'translation',
+  20: 'translation',
+  21: 'translation',
+  23: 'translation',
+  256: 'blocked',
+  257: 'walk-abort',
+  258: 'bad-stream',
+  259: 'bad-config',
+  260: 'blocked',
+  261: 'walk-abort',
+  262: 'translation',
+  263: 'misconfigured',
+  265: 'walk-abort',
+  266: 'bad-stream',
+  267: 'bad-config',
+  268: 'walk-abort',
+  269: 'walk-abort',
+  270: 'walk-abort',
+  274: 'walk-abort',
+}
 const GUEST_FAULTS = [20, 21, 23]
+const FIRST_STAGE_FAULTS = [12, 13, 15]
 const WRITES = [3, 7]
 const EXECUTIONS = [1, 5]
 /** A PCIe message has no address. */
 const MESSAGE = 9
 
 /** Decodes one record: four words of 64 bits, or eight of 32. @throws `EINVAL` */
-export function decodeRiscvFault(words: readonly bigint[]): FaultRecord {
-  const raw = joinWords('fault riscv', words, 256)
-  const code = Number(bits(raw, 11, 0))
-  const ttyp = Number(bits(raw, 39, 34))
-  const isGuest = GUEST_FAULTS.includes(code)
+export function decodeRiscvIommuFault(words: readonly bigint[]): FaultReport {
+  const raw = joinWords('fault riscv-iommu', words, 256)
+  const cause = small(raw, 11, 0)
+  const ttyp = small(raw, 39, 34)
+  const isGuest = GUEST_FAULTS.includes(cause)
+  const isFirst = FIRST_STAGE_FAULTS.includes(cause)
   const hasAddress = ttyp !== 0 && ttyp !== MESSAGE
+  const told = fieldsOf(raw, FIELDS)
+  const type = TYPES_OF_CAUSES[cause]
+  const access =
+    ttyp === 8
+      ? {}
+      : { type: EXECUTIONS.includes(ttyp) ? ('execute' as const) : WRITES.includes(ttyp) ? ('write' as const) : ('read' as const) }
   return {
+    kind: 'riscv-iommu',
     manual: MANUAL,
-    raw,
-    code,
-    name: `cause ${code}`,
-    meaning: CAUSES[code] ?? 'a cause that is not known here',
-    sid: Number(bits(raw, 63, 40)),
-    ...(bit(raw, 32) && { pasid: Number(bits(raw, 31, 12)) }),
-    ...(hasAddress && { iova: bits(raw, 191, 128) }),
-    ...(isGuest && { ipa: bits(raw, 255, 194) << 2n, stage: 2 as const }),
-    access: hasAddress
-      ? { write: WRITES.includes(ttyp), execute: EXECUTIONS.includes(ttyp), ...(bit(raw, 32) && { privileged: bit(raw, 33) }) }
-      : {},
-    ...fieldsOf(raw, FIELDS),
+    name: CAUSES[cause] ?? `cause ${cause}`,
+    explanation: [
+      `cause ${cause}: ${CAUSES[cause] ?? 'not known here'}`,
+      ...(isGuest && bit(raw, 192) ? [`an access to a first-stage table: ${bit(raw, 193) ? 'a write' : 'a read'}`] : []),
+      ...(told.reserved === 0n ? [] : [reservedText(told.reserved)]),
+    ].join('; '),
+    sid: small(raw, 63, 40),
+    ...(bit(raw, 32) && { pasid: small(raw, 31, 12) }),
+    facts: { cause },
+    access: hasAddress ? { iova: bits(raw, 191, 128), ...access, ...(bit(raw, 32) && { privileged: bit(raw, 33) }) } : {},
+    fault: { ...(type !== undefined && { type }), ...(isGuest ? { stage: 2 as const } : isFirst ? { stage: 1 as const } : {}) },
+    ...(isGuest && { ipa: bits(raw, 255, 194) << 2n }),
+    ...((isGuest || isFirst) && { codes: { cause } }),
+    ...told,
   }
 }

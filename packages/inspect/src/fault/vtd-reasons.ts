@@ -1,0 +1,86 @@
+/** Fault reasons of VT-d: Intel VT-d Architecture Specification, revision 4.1, 7.1.3, in this project's words. */
+import type { FaultType } from '@io-pgtable/core'
+
+export interface Reason {
+  readonly meaning: string
+  readonly type?: FaultType
+  readonly stage?: 1 | 2
+}
+
+const legacy = (meaning: string, type?: FaultType, stage?: 2): Reason => ({ meaning, ...(type && { type }), ...(stage && { stage }) })
+const scalable = (meaning: string, type?: FaultType, stage?: 1 | 2): Reason => ({
+  meaning: `scalable mode: ${meaning}`,
+  ...(type && { type }),
+  ...(stage && { stage }),
+})
+
+export const VTD_REASONS: Readonly<Record<number, Reason>> = {
+  1: legacy('the root entry is not present', 'bad-stream'),
+  2: legacy('the context entry is not present', 'bad-stream'),
+  3: legacy('the context entry is programmed in an invalid way', 'bad-config'),
+  4: legacy('the address is beyond what the context entry allows', 'translation', 2),
+  5: legacy('a write without permission', 'permission', 2),
+  6: legacy('a read without permission', 'permission', 2),
+  7: legacy('a table of the next level could not be read', 'walk-abort', 2),
+  8: legacy('the root table could not be read', 'walk-abort'),
+  9: legacy('the context table could not be read', 'walk-abort'),
+  10: legacy('reserved bits of the root entry are set', 'bad-config'),
+  11: legacy('reserved bits of the context entry are set', 'bad-config'),
+  12: legacy('reserved bits of a paging entry are set', 'reserved', 2),
+  13: legacy('the context entry does not allow requests of this address type', 'blocked'),
+  14: legacy('the output of a translation lies in the range of interrupt addresses', 'translation', 2),
+  32: legacy('reserved bits of a remappable interrupt request are set'),
+  33: legacy('the interrupt index is beyond the table'),
+  34: legacy('the interrupt remapping entry is not present'),
+  35: legacy('the interrupt remapping table could not be read'),
+  36: legacy('reserved bits of the interrupt remapping entry are set'),
+  37: legacy('a compatibility format interrupt is blocked'),
+  38: legacy('the interrupt is not of the device that the entry names'),
+
+  48: scalable('the root table address is invalid', 'bad-config'),
+  49: scalable('a request with a PASID, while the translation table mode is legacy', 'blocked'),
+  50: scalable('a page group request, while the translation table mode is legacy', 'blocked'),
+  56: scalable('the root table could not be read', 'walk-abort'),
+  57: scalable('the root entry is not present', 'bad-stream'),
+  58: scalable('reserved bits of the root entry are set', 'bad-config'),
+  64: scalable('the context table could not be read', 'walk-abort'),
+  65: scalable('the context entry is not present', 'bad-stream'),
+  66: scalable('reserved bits of the context entry are set', 'bad-config'),
+  67: scalable('the context entry is programmed in an invalid way', 'bad-config'),
+  68: scalable('a translation request, or a translated one, while DTE of the context entry is clear', 'blocked'),
+  69: scalable('a request with a PASID, while PASIDE of the context entry is clear', 'blocked'),
+  70: scalable('the PASID is beyond what the context entry allows', 'bad-stream'),
+  71: scalable('a page request, while PRE of the context entry is clear', 'blocked'),
+  72: scalable('RID_PASID of the context entry is invalid', 'bad-config'),
+  80: scalable('the PASID directory entry could not be read', 'walk-abort'),
+  81: scalable('the PASID directory entry is not present', 'bad-stream'),
+  82: scalable('reserved bits of the PASID directory entry are set', 'bad-config'),
+  88: scalable('the PASID table entry could not be read', 'walk-abort'),
+  89: scalable('the PASID table entry is not present', 'bad-stream'),
+  90: scalable('reserved bits of the PASID table entry are set', 'bad-config'),
+  91: scalable('the PASID table entry is programmed in an invalid way', 'bad-config'),
+  92: scalable('an execute request, while ERE of the PASID table entry is clear', 'permission', 1),
+  93: scalable('a supervisor request, while SRE of the PASID table entry is clear', 'permission', 1),
+  112: scalable('a first-stage paging entry could not be read', 'walk-abort', 1),
+  113: scalable('a first-stage paging entry is not present', 'translation', 1),
+  114: scalable('reserved bits of a first-stage paging entry are set', 'reserved', 1),
+  115: scalable('the first-stage root entry could not be read', 'walk-abort', 1),
+  116: scalable('nested: the address in a first-stage entry is beyond what the second stage translates', 'address-size', 1),
+  117: scalable('nested: the second stage allows no read of the first-stage root table', 'permission', 2),
+  118: scalable('nested: the second stage allows no read of a first-stage table', 'permission', 2),
+  119: scalable('nested: the second stage allows no update of a first-stage entry', 'permission', 2),
+  120: scalable('a second-stage paging entry could not be read', 'walk-abort', 2),
+  121: scalable('the second-stage tables allow no such read or write', 'permission', 2),
+  122: scalable('reserved bits of a second-stage paging entry are set', 'reserved', 2),
+  123: scalable('the second-stage root of the PASID table entry is invalid', 'bad-config', 2),
+  124: scalable('a second-stage accessed or dirty bit has to be written, and the walk does not snoop', 'access-flag', 2),
+  128: scalable('the first-stage input address is not canonical', 'not-canonical', 1),
+  129: scalable('a user request to a first-stage supervisor page', 'permission', 1),
+  130: scalable('an execute request without permission in the first stage', 'permission', 1),
+  131: scalable('an address beyond what the hardware has', 'address-size'),
+  132: scalable('a second-stage input address beyond its tables', 'translation', 2),
+  133: scalable('a write or atomic request without permission in the first stage', 'permission', 1),
+  134: scalable('a read or atomic request without permission in the first stage', 'permission', 1),
+  135: scalable('an output address in the range of interrupt addresses', 'translation'),
+  144: scalable('a first-stage accessed or dirty bit has to be written, and the walk does not snoop', 'access-flag', 1),
+}
