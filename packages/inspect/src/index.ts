@@ -17,10 +17,10 @@ export {
   busDeviceFunction,
   type Fact,
   type FaultAccess,
-  type FaultJson,
   type FaultReport,
+  type FaultReportJson,
   type FaultVerdict,
-  faultJson,
+  faultReportJson,
 } from './fault/report.ts'
 export { type Finding, Findings, type Severity } from './finding.ts'
 export { elfSegments } from './image/elf.ts'

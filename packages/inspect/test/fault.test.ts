@@ -8,7 +8,7 @@ import { x8664 } from '@io-pgtable/x86-64'
 import { describe, expect, test } from 'vitest'
 import { judgeFault } from '../src/fault/judge.ts'
 import { decodeFault, FAULT_KINDS } from '../src/fault/kinds.ts'
-import { busDeviceFunction, faultJson, parseDevice } from '../src/fault/report.ts'
+import { busDeviceFunction, faultReportJson, parseDevice } from '../src/fault/report.ts'
 import { tablesOf } from '../src/leaves/tables.ts'
 import { Subject } from './subject.ts'
 
@@ -257,10 +257,10 @@ const CASES: readonly Case[] = [
   { words: 'nvidia PDE 0x1000 VIRT_WRITE', record: { level: 'PDE' }, access: ['0x1000', 'write', null] },
 ]
 
-function decodeLine(line: string): ReturnType<typeof faultJson> {
+function decodeLine(line: string): ReturnType<typeof faultReportJson> {
   const [kind = '', ...rest] = line.split(' ')
   const layout = rest.find((word) => word.startsWith('/'))?.slice(1)
-  return faultJson(
+  return faultReportJson(
     decodeFault(
       kind,
       rest.filter((word) => !word.startsWith('/')),

@@ -1,6 +1,6 @@
 /** What `iopt fault` does with a record; `iopt log` does it with each that it finds. */
 import { hex } from '@io-pgtable/core'
-import { busDeviceFunction, decodeFault, type FaultReport, faultJson, faultKind, translationJson } from '@io-pgtable/inspect'
+import { busDeviceFunction, decodeFault, type FaultReport, faultKind, faultReportJson, translationJson } from '@io-pgtable/inspect'
 import { type FaultWalk, type Walked, walkFault } from '../fault-walk.ts'
 import type { Io } from '../io.ts'
 import { optionName, type TargetOptions, targetName } from '../targets.ts'
@@ -32,7 +32,7 @@ function refuseWithoutImage({ json: _, layout: __, ...others }: FaultOptions): v
 
 /** The object of one record. */
 export function reportJson(report: FaultReport, walked: FaultWalk | undefined): object {
-  const { explanation, ...record } = faultJson(report)
+  const { explanation, ...record } = faultReportJson(report)
   if (walked === undefined) return { ...record, explanation }
   return {
     ...record,

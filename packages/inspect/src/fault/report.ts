@@ -131,7 +131,7 @@ export function parseDevice(text: string): number | undefined {
 }
 
 /** One record as JSON. `walks` and `agrees` are added by who has tables. */
-export interface FaultJson {
+export interface FaultReportJson {
   readonly kind: string
   readonly record: Readonly<Record<string, number | string | boolean>>
   readonly access: { readonly iova: string | null; readonly type: AccessKind | null; readonly privileged: boolean | null }
@@ -140,7 +140,19 @@ export interface FaultJson {
 }
 
 /** The object of one record. In `record`, fields of more than 32 bits are hex. */
-export function faultJson({ kind, name, explanation, sid, pasid, facts, access, fault, ipa, fields, reserved }: FaultReport): FaultJson {
+export function faultReportJson({
+  kind,
+  name,
+  explanation,
+  sid,
+  pasid,
+  facts,
+  access,
+  fault,
+  ipa,
+  fields,
+  reserved,
+}: FaultReport): FaultReportJson {
   const { iova, type, privileged } = access
   const plain = Object.entries(facts).map(([key, value]) => [key, typeof value === 'bigint' ? hex(value) : value])
   return {
