@@ -9,10 +9,12 @@ import { arm32LpaeS1 } from '../../../packages/formats/arm32-lpae-s1/src/index.t
 import { arm32LpaeS2 } from '../../../packages/formats/arm32-lpae-s2/src/index.ts'
 import { arm64LpaeS1 } from '../../../packages/formats/arm64-lpae-s1/src/index.ts'
 import { arm64LpaeS2 } from '../../../packages/formats/arm64-lpae-s2/src/index.ts'
+import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
 import { sv32 } from '../../../packages/formats/sv32/src/index.ts'
+import { v3d } from '../../../packages/formats/v3d/src/index.ts'
 import { vtdSs } from '../../../packages/formats/vtdss/src/index.ts'
 import { x8664 } from '../../../packages/formats/x86-64/src/index.ts'
 
@@ -26,10 +28,12 @@ export const FORMATS: readonly AnyFmt[] = [
   arm32LpaeS2,
   arm64LpaeS1,
   arm64LpaeS2,
+  maliUtgard,
   riscv64,
   riscv64G,
   sun50iIommu,
   sv32,
+  v3d,
   vtdSs,
   x8664,
 ]

@@ -88,7 +88,7 @@ function checkRoots({ format }: Case, raw: object, read: ReadMemory, text: strin
     for (const found of format.rootsFromRegs(raw, read)) {
       const { nodes, top, roots = 1 } = format.geometry(found.params)
       const root = nodes.find((node) => node.id === top)
-      const align = BigInt(root === undefined ? 1 : (root.entryBytes * 2 ** root.bits) / roots)
+      const align = BigInt(root === undefined ? 1 : Math.min((root.entryBytes * 2 ** root.bits) / roots, root.align ?? Infinity))
       const wrong = found.roots.find((address) => address % align !== 0n || address >> 64n !== 0n)
       must(wrong === undefined, () => `${text} gives a root at ${hex(wrong ?? 0n)}: a multiple of ${hex(align)} expected`)
     }

@@ -51,5 +51,7 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'sun50i-iommu': ['All of it: there is no walker in QEMU, no vector and no dump. The layout is partly unverified, as its page says.'],
   'apple-dart': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
   'apple-dart2': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
+  v3d: ['Recorded from the Linux driver v3d, and an independent walker agrees. No hardware walker. An entry with both size bits; the cap.'],
+  'mali-utgard': ['Recorded from the Linux driver lima, and an independent walker agrees. No hardware walker. The effect of cache bits.'],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
