@@ -16,7 +16,9 @@ import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts
 import { sv32 } from '../../../packages/formats/sv32/src/index.ts'
 import { v3d } from '../../../packages/formats/v3d/src/index.ts'
 import { vtdSs } from '../../../packages/formats/vtdss/src/index.ts'
+import { x8632 } from '../../../packages/formats/x86-32/src/index.ts'
 import { x8664 } from '../../../packages/formats/x86-64/src/index.ts'
+import { x86Pae } from '../../../packages/formats/x86-pae/src/index.ts'
 
 export const FORMATS: readonly AnyFmt[] = [
   amdV1,
@@ -35,5 +37,7 @@ export const FORMATS: readonly AnyFmt[] = [
   sv32,
   v3d,
   vtdSs,
+  x8632,
   x8664,
+  x86Pae,
 ]

@@ -13,7 +13,9 @@ import { type AnyFmt, type FoundRoot, nodeOf, type ReadMemory, Right, type Right
 import { riscv64 } from '@io-pgtable/riscv64'
 import { riscv64G } from '@io-pgtable/riscv64-g'
 import { vtdSs } from '@io-pgtable/vtdss'
+import { x8632 } from '@io-pgtable/x86-32'
 import { x8664 } from '@io-pgtable/x86-64'
+import { x86Pae } from '@io-pgtable/x86-pae'
 import { expect, test } from 'vitest'
 import { bytesSource, openImage } from '../src/index.ts'
 import { forEachPath } from './support/path-rights.ts'
@@ -72,6 +74,8 @@ interface Root {
   /** The found root's name, where registers lead to several. */
   readonly name?: string
   readonly rights: (row: Row) => Rights
+  /** The level of a row, where its column has something else. */
+  readonly level?: (row: Row) => number
   /** Rights that the rows cannot tell. */
   readonly untold?: Rights
 }
@@ -88,13 +92,18 @@ const registersOf = (expected: Json): Readonly<Record<string, string>> => expect
 
 function x86Roots(expected: Json, nested = false): Root[] {
   const { cr0, cr4, efer } = registersOf(expected)
-  const of = { ...(cr0 && { cr0: big(cr0) }), ...(efer && { efer: big(efer) }), nested }
+  const of = { ...(cr0 && { cr0: big(cr0) }), ...(efer && { efer: big(efer) }) }
   return rootsOf(expected).map((record) => ({
     format: x8664,
-    registers: { ...of, cr3: big(record.cr3), cr4: big(cr4) },
+    registers: { ...of, [nested ? 'ncr3' : 'cr3']: big(record.cr3), cr4: big(cr4) },
     rows: rowsOf(record),
     rights: byEff(ofX86),
   }))
+}
+
+/** The same of the older modes, each a format of its own. */
+function legacyX86Roots(format: AnyFmt, expected: Json): Root[] {
+  return x86Roots(expected).map((root) => ({ ...root, format }))
 }
 
 function riscvRoots(expected: Json): Root[] {
@@ -133,6 +142,8 @@ const DUMPS: Readonly<Record<string, (expected: Json) => Root[]>> = {
   'linux-x86_64-4level': (expected) => x86Roots(expected),
   'linux-x86_64-5level': (expected) => x86Roots(expected),
   'linux-amd-npt': (expected) => x86Roots(expected, true),
+  'linux-x86-32': (expected) => legacyX86Roots(x8632, expected),
+  'linux-x86-pae': (expected) => legacyX86Roots(x86Pae, expected),
   'linux-riscv64-sv39': riscvRoots,
   'linux-riscv64-sv57': riscvRoots,
   'linux-riscv64-g-sv57x4': (expected) =>
@@ -200,6 +211,7 @@ const DUMPS: Readonly<Record<string, (expected: Json) => Root[]>> = {
         name,
         rows,
         rights: (row) => rights.get(row[4] as string) ?? 0,
+        level: (row) => (row[3] === 'section' || row[3] === 'supersection' ? 1 : 2),
         untold: PRIVILEGED & Right.EXECUTE,
       }
     })
@@ -243,26 +255,36 @@ interface ExpectedRow {
   readonly size: number
   readonly count: number
   readonly rights: Rights
+  readonly level: number
 }
 const pages = (value: bigint): number => Number(value >> 12n)
 
-function expectedRow(row: Row, rights: Rights, bits: number): ExpectedRow {
+function expectedRow(row: Row, root: Root, bits: number): ExpectedRow {
   const [va, pa, size = 0, , , , count = 1, ...steps] = row
   const [over, out] = [0, 1].map((i) => Number(steps[i] ?? size) / 4096) as [number, number]
   const first = pages(BigInt.asUintN(bits, BigInt(String(va))))
-  return { first, paddr: pages(BigInt(String(pa))), over, out, size: Number(size), count: Number(count), rights }
+  return {
+    first,
+    paddr: pages(BigInt(String(pa))),
+    over,
+    out,
+    size: Number(size),
+    count: Number(count),
+    rights: root.rights(row),
+    level: root.level?.(row) ?? Number(row[3]),
+  }
 }
 
 /** Leaves that differ from the expected ones, by what differs; and how many there are. */
 function compare(root: Root, found: FoundRoot<unknown, unknown>, read: ReadMemory): Record<string, number> {
   const geometry = root.format.geometry(found.params)
   const { shift, bits } = nodeOf(geometry, geometry.top)
-  const rows = root.rows.map((row) => expectedRow(row, root.rights(row), shift + bits))
+  const rows = root.rows.map((row) => expectedRow(row, root, shift + bits))
   const wanted = rowsByPage(rows)
   const [first, last] = geometry.window === 'low' ? [pages(found.first), pages(found.last)] : [0, Number.POSITIVE_INFINITY]
   let told = 0
-  const count = { leaves: 0, extra: 0, missing: 0, address: 0, rights: 0 }
-  forEachPath(root.format, found, read, (at, paddr, size, rights) => {
+  const count = { leaves: 0, extra: 0, missing: 0, address: 0, level: 0, rights: 0 }
+  forEachPath(root.format, found, read, (at, paddr, size, rights, level) => {
     if (at < first || at > last) return
     count.leaves++
     const want = rows[wanted.get(at) ?? -1]
@@ -272,6 +294,7 @@ function compare(root: Root, found: FoundRoot<unknown, unknown>, read: ReadMemor
     }
     told++
     if (want.paddr + ((at - want.first) / want.over) * want.out !== paddr || want.size !== size) count.address++
+    else if (want.level !== level) count.level++
     else if (((want.rights ^ rights) & ~(root.untold ?? 0)) !== 0) count.rights++
   })
   count.missing = wanted.size - told
@@ -288,7 +311,7 @@ test.each(Object.entries(DUMPS))('%s: the rights of every path', async (dump, ro
     if (found === undefined) throw new Error(`no root ${root.name}`)
     const count = compare(root, found, image.read)
     leaves += count.leaves ?? 0
-    expect(count).toEqual({ leaves: count.leaves, extra: 0, missing: 0, address: 0, rights: 0 })
+    expect(count).toEqual({ leaves: count.leaves, extra: 0, missing: 0, address: 0, level: 0, rights: 0 })
   }
   const total = (rootsOf(expected) ?? []).reduce((sum, { leaves: n }) => sum + Number(n ?? 0), 0)
   if (total > 0) expect(leaves).toBe(total)

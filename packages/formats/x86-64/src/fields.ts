@@ -1,24 +1,16 @@
 /** The fields of x86-64 paging entries: SDM 4.5, tables 4-14 to 4-20; APM 5.3; VT-d 9.7, for what only its walker gives a meaning. */
 import { type Field, field } from '@io-pgtable/core'
+import { X86_COMMON, X86_DIRTY, X86_GLOBAL } from '@io-pgtable/x86-common'
 
 const EA = field('EA', 10, 10, 'extended accessed: VT-d first stage, where enabled; ignored otherwise', { section: 'VT-d 9.7' })
 const RESTART = field('R', 11, 11, 'HLAT paging: restart with ordinary paging; ignored otherwise', { section: 'SDM 4.5.4' })
 const EXECUTE = field('XD', 63, 63, 'execute disable (NX), where EFER.NXE is set; reserved otherwise', { section: 'SDM 4.6' })
 const NO_EXECUTE: Field = { ...EXECUTE, reserved: 'faults' }
 
-const COMMON: readonly Field[] = [
-  field('P', 0, 0, 'present', { section: 'SDM 4.5.4' }),
-  field('R/W', 1, 1, 'writes are allowed', { section: 'SDM 4.6' }),
-  field('U/S', 2, 2, 'user-mode accesses are allowed', { section: 'SDM 4.6', values: { 0: 'supervisor', 1: 'user' } }),
-  field('PWT', 3, 3, 'page-level write-through', { section: 'SDM 4.9' }),
-  field('PCD', 4, 4, 'page-level cache disable', { section: 'SDM 4.9' }),
-  field('A', 5, 5, 'accessed', { section: 'SDM 4.8' }),
-]
-
 /** Of an entry that points to a table. PS is in the kind's match. `nx`: EFER.NXE is set. */
 export function tableFields(level: number, nx: boolean): readonly Field[] {
   return [
-    ...COMMON,
+    ...X86_COMMON,
     field('Ignored6', 6, 6, 'ignored', { section: 'SDM 4.5.4' }),
     field('Ignored8', 8, 8, level > 3 ? 'ignored; AMD wants it to be zero' : 'ignored', { section: 'SDM 4.5.4, APM 5.3' }),
     field('Software', 9, 9, 'ignored; set: the table was synced for a walker that does not snoop', { section: 'SDM 4.5.4' }),
@@ -32,10 +24,10 @@ export function tableFields(level: number, nx: boolean): readonly Field[] {
 /** Of an entry that maps a page. */
 export function leafFields(level: number, nx: boolean): readonly Field[] {
   return [
-    ...COMMON,
-    field('D', 6, 6, 'dirty', { section: 'SDM 4.8' }),
+    ...X86_COMMON,
+    X86_DIRTY,
     ...(level === 1 ? [field('PAT', 7, 7, 'page-attribute table index, bit 2', { section: 'SDM 4.9.2' })] : largePage(level)),
-    field('G', 8, 8, 'global, where CR4.PGE is set', { section: 'SDM 4.10.2.4' }),
+    X86_GLOBAL,
     field('Software', 9, 9, 'ignored', { section: 'SDM 4.5.4' }),
     EA,
     RESTART,

@@ -1,5 +1,5 @@
 /**
- * x86-64 paging with 4 and 5 levels: CPUs, the AMD IOMMU's guest (v2) tables, the first stage of VT-d.
+ * x86-64 paging with 4 and 5 levels: CPUs, AMD's nested paging, the AMD IOMMU's guest (v2) tables, the first stage of VT-d.
  * Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A (SDM), 4.5 4-level and 5-level paging, 4.6 access rights, 4.8
  * accessed and dirty flags, 4.9 memory typing; AMD64 Architecture Programmer's Manual, volume 2 (APM), 5.3 long-mode page translation,
  * 7.10 secure memory encryption; Intel VT-d Architecture Specification (revision 4.1), 9.7 first-stage paging entries.
@@ -18,7 +18,6 @@ import {
   type LeafKind,
   type LevelNode,
   type Piece,
-  type Policy,
   Prot,
   pgsizeBitmap,
   SZ_1G,
@@ -26,6 +25,17 @@ import {
   SZ_4K,
   when,
 } from '@io-pgtable/core'
+import {
+  X86_GRANTS,
+  X86_POLICY,
+  x86Fault,
+  x86LeafBits,
+  x86Memory,
+  x86Parties,
+  x86Prot,
+  x86Regime,
+  x86Updates,
+} from '@io-pgtable/x86-common'
 import { leafFields, tableFields } from './fields.ts'
 import {
   assumedContext,
@@ -36,7 +46,6 @@ import {
   type X8664Params,
   type X8664Regs,
 } from './registers.ts'
-import { X86_GRANTS, x86Fault, x86Memory, x86Parties, x86Regime, x86Updates } from './rights.ts'
 
 export type { X8664Context, X8664Hardware, X8664Params, X8664Regs } from './registers.ts'
 
@@ -56,14 +65,10 @@ export interface X8664Config extends FormatConfig<X8664Quirk> {
 const P = 1n << 0n
 const RW = 1n << 1n
 const US = 1n << 2n
-const PWT = 1n << 3n
-const PCD = 1n << 4n
 const A = 1n << 5n
-const D = 1n << 6n
 const PS = 1n << 7n
 /** Ignored by hardware: marks a table that was synced for a walker that does not snoop. */
 const SW_SYNC = 1n << 9n
-const XD = 1n << 63n
 
 const NAMES = ['', 'page table', 'page directory', 'page-directory-pointer table', 'PML4 table', 'PML5 table']
 const PAGES = ['', '4-KByte page', '2-MByte page', '1-GByte page']
@@ -148,52 +153,23 @@ function geometry(params: X8664Params): Geometry {
   return { nodes, top: `L${levels}`, ias, oas, window, tablesBelow: 1n << BigInt(oas) }
 }
 
-const POLICY: Policy = {
-  conflict: 'entry',
-  freeTables: 'covered',
-  flushOrder: 'range',
-  addPagesWithoutGather: false,
-  dirty: { dirty: when(D, D), clear: D, set: 0n },
-}
-
 function encryption({ encryptionBit }: Agreed<X8664Config>): bigint {
   return encryptionBit === 0 ? 0n : 1n << BigInt(encryptionBit)
 }
 
-/** What is present can be read. Without a quirk, and so for Linux's IOMMU tables, NOEXEC, PRIV and MMIO change nothing. */
+/** Without a quirk, and so for Linux's IOMMU tables, NOEXEC, PRIV and MMIO change nothing. */
 function encodeLeaf(config: Agreed<X8664Config>, _node: LevelNode, _kind: LeafKind, prot: Prot): bigint {
-  const asked = (quirk: X8664Quirk, flag: Prot) => config.quirks.includes(quirk) && (prot & flag) !== 0
-  return (
-    (prot & Prot.WRITE ? RW | D : 0n) |
-    (asked('SUPERVISOR', Prot.PRIV) ? 0n : US) |
-    (asked('NX', Prot.NOEXEC) ? XD : 0n) |
-    (asked('UC_MMIO', Prot.MMIO) ? PCD | PWT : 0n) |
-    (prot & Prot.MMIO ? 0n : encryption(config))
-  )
+  const unheard = (quirk: X8664Quirk, flag: Prot) => (config.quirks.includes(quirk) ? 0 : flag)
+  const ignored = unheard('SUPERVISOR', Prot.PRIV) | unheard('NX', Prot.NOEXEC) | unheard('UC_MMIO', Prot.MMIO)
+  return x86LeafBits(prot & ~ignored) | (prot & Prot.MMIO ? 0n : encryption(config))
 }
 
-/** Memory types of the PAT: uncacheable, and uncached unless an MTRR says write-combining; write-through, write-protected, write-back. */
-const UNCACHEABLE = [0n, 7n]
-const CACHED = [4n, 5n, 6n]
-
-/** Memory that is not encrypted though memory is, is told as MMIO. */
-function prot(raw: bigint, kind: LeafKind, { pat, encryptionBit }: X8664Context): Prot {
+function prot(raw: bigint, kind: LeafKind, context: X8664Context): Prot {
   const large = kind.sizes.every(({ pgsize }) => pgsize > SZ_4K)
-  const index = ((raw >> (large ? 12n : 7n)) & 1n) * 4n + ((raw >> 3n) & 3n)
-  const type = (pat >> (index * 8n)) & 7n
-  const unencrypted = encryptionBit !== 0 && ((raw >> BigInt(encryptionBit)) & 1n) === 0n
-  const device = UNCACHEABLE.includes(type) || unencrypted
-  return (
-    Prot.READ |
-    (raw & RW ? Prot.WRITE : 0) |
-    (raw & US ? 0 : Prot.PRIV) |
-    (raw & XD ? Prot.NOEXEC : 0) |
-    (device ? Prot.MMIO : CACHED.includes(type) ? Prot.CACHE : 0)
-  )
+  const { encryptionBit } = context
+  return x86Prot(raw, large ? 12n : 7n, context, encryptionBit === 0 || ((raw >> BigInt(encryptionBit)) & 1n) === 1n)
 }
 
-/** The PAT after reset (SDM 11.12.4): entry 0 write-back, 3 uncacheable. */
-const PAT = 0x0007_0406_0007_0406n
 const sizes = pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G)
 
 /** x86-64 paging with 4 and 5 levels. */
@@ -204,17 +180,17 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   configure,
   params: paramsOf,
   geometry,
-  policy: () => POLICY,
+  policy: () => X86_POLICY,
   encodeLeaf,
   encodeTable: (config) => encryption(config) | (config.coherentWalk ? 0n : SW_SYNC),
   prot,
-  context: ({ encryptionBit }) => assumedContext(PAT, encryptionBit),
+  context: ({ encryptionBit }) => assumedContext(encryptionBit),
   parties: x86Parties,
   use: ({ nested }) => (nested ? 'guest' : 'cpu'),
   regime: x86Regime,
   fault: x86Fault,
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),
-  rootsFromRegs: (registers) => rootsFromRegs(registers, PAT),
+  rootsFromRegs,
   hardware: ({ oas, encryptionBit }, { cr3, cr4 }) => ({ cr3, cr4, maxPhyAddr: oas, encryptionBit }),
   configs: [
     { name: '4 levels, both halves', config: { pgsizeBitmap: sizes, ias: 48, oas: 52, quirks: ['SIGN_EXTEND'] } },

@@ -8,6 +8,9 @@ const OPEN = P | RW | US
 const PAE = 0x20n
 const [SMEP, SMAP] = [1n << 20n, 1n << 21n]
 
+/** Nested paging. */
+const NPT = { cr3: undefined, ncr3: 0x1000n }
+
 function rulesOf(registers: Partial<X8664Hardware> = {}): AccessRules {
   const [root] = x8664.rootsFromRegs({ cr3: 0x1000n, cr4: PAE, ...registers })
   return new AccessRules(x8664, x8664.geometry(root!.params), root!.context)
@@ -39,9 +42,9 @@ test.each([
   [{ requests: { supervisor: false, execute: false } }, OPEN, 'rw- ---'],
   [{ requests: { supervisor: true, execute: false } }, OPEN, 'rw- rw-'],
   [{ requests: { supervisor: false, execute: true } }, P | RW, '--- ---'],
-  [{ nested: true }, OPEN, 'rwx'],
-  [{ nested: true }, P | RW, '---'],
-  [{ nested: true }, P | US | XD, 'r--'],
+  [NPT, OPEN, 'rwx'],
+  [NPT, P | RW, '---'],
+  [NPT, P | US | XD, 'r--'],
 ] as const)('%o, page %i: %s', (registers, page, expected) => {
   expect(rights(registers, page)).toBe(expected)
 })
@@ -89,8 +92,8 @@ describe('faults', () => {
   test('not canonical; nested paging has no such address', () => {
     const read = () => undefined
     expect(rulesOf().translate([0x1000n], read, 1n << 47n).fault).toMatchObject({ type: 'not-canonical' })
-    expect(rulesOf({ nested: true }).translate([0x1000n], read, 1n << 47n).fault).toMatchObject({ type: 'unknown-memory', level: 4 })
-    expect(rulesOf({ nested: true }).translate([0x1000n], read, 1n << 48n).fault).toMatchObject({ type: 'translation' })
+    expect(rulesOf(NPT).translate([0x1000n], read, 1n << 47n).fault).toMatchObject({ type: 'unknown-memory', level: 4 })
+    expect(rulesOf(NPT).translate([0x1000n], read, 1n << 48n).fault).toMatchObject({ type: 'translation' })
   })
 })
 

@@ -34,7 +34,7 @@ export function forEachPath(
   format: AnyFmt,
   root: FoundRoot<unknown, unknown>,
   read: ReadMemory,
-  each: (at: number, paddr: number, size: number, rights: Rights) => void,
+  each: (at: number, paddr: number, size: number, rights: Rights, level: number) => void,
 ): void {
   const geometry = format.geometry(root.params)
   const rules = new AccessRules(format, geometry, root.context)
@@ -67,7 +67,7 @@ export function forEachPath(
 
   function visit(node: LevelNode, table: bigint, above: DecodedTable | undefined, base: number, left: Rights): void {
     for (const { at, rights, paddr, size, below } of entriesOf(node, table, above)) {
-      if (below === undefined) each(base + at, paddr, size, left & rights)
+      if (below === undefined) each(base + at, paddr, size, left & rights, node.level)
       else visit(below.child, below.next, below, base + at, left & rights)
     }
   }

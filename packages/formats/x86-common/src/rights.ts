@@ -16,7 +16,7 @@ import {
   type Rights,
   type Updates,
 } from '@io-pgtable/core'
-import type { X8664Context } from './registers.ts'
+import type { X86Context } from './context.ts'
 
 /** Of a leaf, and what a table leaves: what is present can be read. Where NXE is clear XD is reserved, and such an entry faults. */
 export const X86_GRANTS: Meaning<Rights> = meaning(
@@ -25,12 +25,18 @@ export const X86_GRANTS: Meaning<Rights> = meaning(
     (user ? Right.ALL : Right.PRIVILEGED) & ~(writable ? 0 : Right.WRITE) & ~(XD ? Right.EXECUTE : 0),
 )
 
-export function x86Parties({ nested }: X8664Context): Parties {
+/** The same of entries that have no XD: those of 32-bit paging. */
+export const X86_GRANTS_NO_XD: Meaning<Rights> = meaning(
+  ['R/W', 'U/S'],
+  ({ 'R/W': writable, 'U/S': user }) => (user ? Right.ALL : Right.PRIVILEGED) & ~(writable ? 0 : Right.WRITE),
+)
+
+export function x86Parties({ nested }: X86Context): Parties {
   return nested ? ['all'] : PARTIES
 }
 
 /** WP, SMEP, and what a PASID entry allows; with a state, SMAP too, which the flag AC suspends. */
-export function x86Regime(context: X8664Context, state?: AccessState): (path: Rights) => Rights {
+export function x86Regime(context: X86Context, state?: AccessState): (path: Rights) => Rights {
   const { wp, smep, smap, nested, allowed } = context
   if (nested) return (path) => forAll(path)
   return (path) => {
@@ -54,13 +60,13 @@ const TYPES: Readonly<Record<number, MemoryType>> = {
 const RESERVED: MemoryType = { name: 'reserved', caching: 'unknown' }
 
 /** By the PAT; what an MTRR takes away is not known. Memory without the C-bit, where there is one, is shared with devices or the host. */
-export function x86Memory(encrypted: boolean): Meaning<MemoryType, X8664Context> {
+export function x86Memory(encrypted: boolean): Meaning<MemoryType, X86Context> {
   return encrypted ? ENCRYPTED : PLAIN
 }
-const typeOf = ({ PAT = 0, PCD = 0, PWT = 0 }: Readonly<Record<string, number>>, { pat }: X8664Context): MemoryType =>
+const typeOf = ({ PAT = 0, PCD = 0, PWT = 0 }: Readonly<Record<string, number>>, { pat }: X86Context): MemoryType =>
   TYPES[Number((pat >> BigInt((PAT * 4 + PCD * 2 + PWT) * 8)) & 7n)] ?? RESERVED
-const PLAIN: Meaning<MemoryType, X8664Context> = meaning(['PAT', 'PCD', 'PWT'], typeOf)
-const ENCRYPTED: Meaning<MemoryType, X8664Context> = meaning(['PAT', 'PCD', 'PWT', 'C'], (values, context) => {
+const PLAIN: Meaning<MemoryType, X86Context> = meaning(['PAT', 'PCD', 'PWT'], typeOf)
+const ENCRYPTED: Meaning<MemoryType, X86Context> = meaning(['PAT', 'PCD', 'PWT', 'C'], (values, context) => {
   const type = typeOf(values, context)
   return values.C ? type : { name: `${type.name}, not encrypted`, caching: 'device' }
 })
@@ -73,8 +79,11 @@ export function x86Updates(): Updates {
   return { accessed: { clear: 0n, set: A }, dirty: { clear: 0n, set: D } }
 }
 
-/** The page-fault error code: P, W/R, U/S, RSVD, I/D (SDM 4.7); of an address that is not canonical, a general protection. */
-export function x86Fault({ type, access, privileged }: AccessFault, { nested }: X8664Context): ArchFault {
+/**
+ * The page-fault error code: P, W/R, U/S, RSVD, I/D (SDM 4.7); of an address that is not canonical, a general protection. I/D tells
+ * instruction fetches only where NXE or SMEP is set.
+ */
+export function x86Fault({ type, access, privileged }: AccessFault, { nested, nx, smep }: X86Context): ArchFault {
   if (type === 'not-canonical') return { name: '#GP, or #SS for the stack', codes: { vector: 13, error: 0 } }
   const present = type === 'permission' || type === 'reserved' ? 1 : 0
   const error =
@@ -82,6 +91,6 @@ export function x86Fault({ type, access, privileged }: AccessFault, { nested }: 
     (access === 'write' ? 2 : 0) |
     (privileged && !nested ? 0 : 4) |
     (type === 'reserved' ? 8 : 0) |
-    (access === 'execute' ? 16 : 0)
+    (access === 'execute' && (nx || (smep && !nested)) ? 16 : 0)
   return nested ? { name: '#VMEXIT(NPF)', codes: { exitcode: 0x400, exitinfo1: error } } : { name: '#PF', codes: { vector: 14, error } }
 }
