@@ -26,7 +26,6 @@ import {
   when,
 } from '@io-pgtable/core'
 import {
-  X86_COMMON,
   X86_DIRTY,
   X86_GLOBAL,
   X86_GRANTS_NO_XD,
@@ -34,6 +33,7 @@ import {
   type X86Context,
   type X86Controls,
   type X86Roots,
+  x86Common,
   x86Context,
   x86Fault,
   x86LeafBits,
@@ -82,6 +82,7 @@ const SIZES = pgsizeBitmap(SZ_4K, SZ_4M)
 const IAS = 32
 const OAS = { pages: 32, most: 40 }
 
+const COMMON = x86Common('SDM 4.3')
 const NOT_PRESENT: Kind = { type: 'empty', name: 'not present', match: when(P, 0n), fields: [] }
 const IGNORED = field('Ignored', 11, 9, 'ignored', { section: 'SDM 4.3' })
 const PAGE: LeafKind = {
@@ -91,13 +92,7 @@ const PAGE: LeafKind = {
   set: P | A,
   address: [[31, 12, 12]],
   sizes: [{ pgsize: SZ_4K, slots: 1 }],
-  fields: [
-    ...X86_COMMON,
-    X86_DIRTY,
-    field('PAT', 7, 7, 'page-attribute table index, bit 2', { section: 'SDM 4.9.2' }),
-    X86_GLOBAL,
-    IGNORED,
-  ],
+  fields: [...COMMON, X86_DIRTY, field('PAT', 7, 7, 'page-attribute table index, bit 2', { section: 'SDM 4.9.2' }), X86_GLOBAL, IGNORED],
   grants: X86_GRANTS_NO_XD,
   memory: x86Memory(false),
   updates: x86Updates,
@@ -114,7 +109,7 @@ function tableKind(pse: boolean): Kind {
     address: [[31, 12, 12]],
     child: 'L1',
     fields: [
-      ...X86_COMMON,
+      ...COMMON,
       field('Ignored6', 6, 6, 'ignored', { section: 'SDM 4.3' }),
       ...low,
       field('Ignored8', 8, 8, 'ignored', { section: 'SDM 4.3' }),
@@ -137,7 +132,7 @@ function largePage(oas: number): LeafKind {
     address: [[31, 22, 22], ...(high > 0 ? ([[12 + high, 13, 32]] as const) : [])],
     sizes: [{ pgsize: SZ_4M, slots: 1 }],
     fields: [
-      ...X86_COMMON,
+      ...COMMON,
       X86_DIRTY,
       field('PS', 7, 7, 'page size: maps a page', { section: 'SDM 4.3' }),
       X86_GLOBAL,

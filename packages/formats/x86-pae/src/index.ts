@@ -33,7 +33,6 @@ import {
   when,
 } from '@io-pgtable/core'
 import {
-  X86_COMMON,
   X86_DIRTY,
   X86_GLOBAL,
   X86_GRANTS,
@@ -41,6 +40,7 @@ import {
   type X86Context,
   type X86Controls,
   type X86Roots,
+  x86Common,
   x86Context,
   x86Fault,
   x86LeafBits,
@@ -96,6 +96,7 @@ const IAS = 32
 const ROOT_BYTES = 64
 
 const SECTION = { section: 'SDM 4.4' }
+const COMMON = x86Common('SDM 4.4')
 const NOT_PRESENT: Kind = { type: 'empty', name: 'not present', match: when(P, 0n), fields: [] }
 const IGNORED = field('Ignored', 11, 9, 'ignored', SECTION)
 const FAULTS = { ...SECTION, reserved: 'faults' } as const
@@ -144,7 +145,7 @@ function leafKind(params: X86PaeParams, level: 1 | 2): Kind {
     set: level === 1 ? P | A : P | A | PS,
     address: [[params.oas - 1, shift, shift]],
     sizes: [{ pgsize: 2 ** shift, slots: 1 }],
-    fields: [...X86_COMMON, X86_DIRTY, ...(level === 1 ? small : large), X86_GLOBAL, IGNORED, ...highFields(params)],
+    fields: [...COMMON, X86_DIRTY, ...(level === 1 ? small : large), X86_GLOBAL, IGNORED, ...highFields(params)],
     grants: X86_GRANTS,
     memory: x86Memory(false),
     updates: x86Updates,
@@ -160,7 +161,7 @@ function tableKind(params: X86PaeParams): Kind {
     set: P | RW | US | A,
     address: [[params.oas - 1, 12, 12]],
     child: 'L1',
-    fields: [...X86_COMMON, ...ignored, IGNORED, ...highFields(params)],
+    fields: [...COMMON, ...ignored, IGNORED, ...highFields(params)],
     limits: X86_GRANTS,
     updates: x86Updates,
   }
