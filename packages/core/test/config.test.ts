@@ -174,11 +174,6 @@ describe('a declaration that is wrong is told when a table is made, and takes no
     expect(kinds(({ kinds: [empty, leaf, ...more] }) => ({ kinds: [leaf, empty, ...more] as LevelNode['kinds'] }))).toThrow(
       'must exclude block',
     )
-    const table = nodes((node) => ({
-      ...node,
-      kinds: node.kinds.map((kind) => (kind.type === 'table' ? { ...kind, match: { mask: 1n << 63n, value: 1n << 63n } } : kind)),
-    }))
-    expect(make(table)).toThrow('a table must be told by its low 32 bits')
   })
 
   test('a format function that throws', () => {

@@ -1,16 +1,22 @@
 /** `walkTables` on memory that nobody vouches for, and `LeafRuns`. */
 import {
+  AccessRules,
   type DecodedLeaf,
   type EntryPlace,
   type Geometry,
   hex,
+  IoPageTable,
+  inputRanges,
+  type Kind,
   LeafRuns,
   type ReadMemory,
   unknownMemory,
   type WalkVisitor,
   walkAddress,
   walkTables,
+  when,
 } from '@io-pgtable/core'
+import { PtPool } from '@io-pgtable/pt-allocator'
 import { describe, expect, test } from 'vitest'
 import { BLOCK, bench, codeOf, HUGE, PAGE, RW, thrownBy } from './helpers.ts'
 import { toy } from './toy-format.ts'
@@ -287,4 +293,66 @@ describe('LeafRuns', () => {
     const runs = runsOf((table) => void table.mapPages(0x8000n, 0x4000_8000n, 0x8000, 1, RW), { contiguous: 'encode' })
     expect(runs).toEqual([['0x8000', '0x40008000', '0x8000', 3, 8]])
   })
+})
+
+describe('a window with a base', () => {
+  const START = 0x100_3000n
+  const based: Geometry = { ...geometry, base: START }
+  const memory = new Memory()
+  memory.write(BASE, 0, 0x1_0080n | T | V)
+  memory.write(BASE + 0x80n, 0, 0x1_0100n | T | V)
+  memory.write(BASE + 0x100n, 2, 0x5_0000n | V)
+  memory.write(BASE, 15, 0x30_0000n | V)
+
+  test('index 0 stands for its first address', () => {
+    const found: [bigint, bigint][] = []
+    walkTables(based, [BASE], memory.read, { leaf: ({ iova, paddr }) => void found.push([iova, paddr]) })
+    expect(found).toEqual([
+      [START + 0x2000n, 0x5_0000n],
+      [START + 0xf0_0000n, 0x30_0000n],
+    ])
+    expect(inputRanges(based)).toEqual([{ first: START, last: START + 0xff_ffffn }])
+  })
+  test('one address', () => {
+    const way = walkAddress(based, [BASE], memory.read, START + 0x2123n)
+    expect(way.map(({ type, iova, index }) => [type, iova, index])).toEqual([
+      ['table', START, 0],
+      ['table', START, 0],
+      ['leaf', START + 0x2000n, 2],
+    ])
+    expect(walkAddress(based, [BASE], memory.read, START - 1n)).toEqual([])
+    expect(walkAddress(based, [BASE], memory.read, START + 0x100_0000n)).toEqual([])
+    const rules = new AccessRules(toy(), based, { readOnly: false })
+    expect(rules.translate([BASE], memory.read, START + 0x2123n).paddr).toBe(0x5_0123n)
+    expect(rules.translate([BASE], memory.read, START - 1n).fault?.type).toBe('translation')
+  })
+  test('the engine does not write it', () => {
+    const format = { ...toy(), geometry: () => based }
+    const make = () =>
+      IoPageTable.createRaw(format, { allocator: new PtPool({ base: 0n, size: 0x10_0000 }), ias: 24, oas: 52, pgsizeBitmap: 0x1000n })
+    expect(make).toThrow('a window with a base is only read')
+  })
+})
+
+test('sparse entries are no leaves, no faults and not empty', () => {
+  const SPARSE = 1n << 5n
+  const sparse: Kind = { type: 'sparse', name: 'sparse', match: when(V | SPARSE, SPARSE), fields: [] }
+  const nodes = geometry.nodes.map((node) => ({ ...node, kinds: [sparse, ...node.kinds] }))
+  const memory = new Memory()
+  memory.write(BASE, 3, SPARSE)
+  const found: bigint[] = []
+  const events: string[] = []
+  const tree = { ...geometry, nodes }
+  walkTables(tree, [BASE], memory.read, {
+    sparse: ({ iova }) => void found.push(iova),
+    leaf: () => void events.push('leaf'),
+    invalid: () => void events.push('invalid'),
+  })
+  expect([found, events]).toEqual([[0x30_0000n], []])
+  const rules = new AccessRules(toy(), tree, { readOnly: false })
+  const verdict = rules.translate([BASE], memory.read, 0x31_2345n)
+  expect(verdict).toMatchObject({ sparse: true, fault: undefined, paddr: undefined, path: 0, level: 1 })
+  expect(rules.fault(verdict, { access: 'write', privileged: false })).toBeUndefined()
+  const hole = rules.translate([BASE], memory.read, 0x41_0000n)
+  expect(hole).toMatchObject({ sparse: false, fault: { type: 'translation' } })
 })

@@ -205,10 +205,17 @@ export function tableLimit({ geometry }: Case): bigint {
   return geometry.tablesBelow ?? 1n << BigInt(Math.min(geometry.oas, 52))
 }
 
-/** What a table of a node is aligned to, and takes of memory, bytes. */
+/** What a table of a node is aligned to, and takes of memory, bytes. Pools have no smaller blocks than 64 bytes. */
 export function tableAlign(node: LevelNode): number {
-  return Math.max(node.tableBytes, node.align ?? 0)
+  return Math.max(node.tableBytes, node.align ?? 0, LEAST_BLOCK)
 }
+
+/** What a table's own root counts: without what its block has beside it for its alignment. */
+export function rootBytes(node: LevelNode): number {
+  return Math.max(node.tableBytes, LEAST_BLOCK)
+}
+
+const LEAST_BLOCK = 64
 
 /** The input address of an offset in the window: the low `ias` bits as they are, the bits above as the window has them. */
 export function iovaOf(geometry: Geometry, offset: bigint): bigint {
@@ -219,8 +226,8 @@ export function iovaOf(geometry: Geometry, offset: bigint): bigint {
 }
 
 /** The inverse of {@link iovaOf}. */
-export function offsetOf({ ias }: Geometry, iova: bigint): bigint {
-  return BigInt.asUintN(ias, iova)
+export function offsetOf({ ias, base = 0n }: Geometry, iova: bigint): bigint {
+  return BigInt.asUintN(ias, iova - base)
 }
 
 /** Bytes from the offset on to the end of the addresses that one range may cover: the window's, or its half's. */

@@ -113,7 +113,7 @@ export function checkDeclaration({ FORMAT, configs, hardware }: AnyFmt): void {
 function checkNode(node: LevelNode): void {
   const { bits, entryBytes, tableBytes, align } = node
   must(Number.isInteger(bits) && bits >= 0, `${bits} index bits`, { node })
-  must(isPower(tableBytes) && tableBytes >= 64, `tables of ${tableBytes} bytes: a power of two from 64 on expected`, { node })
+  must(isPower(tableBytes) && tableBytes >= entryBytes, `tables of ${tableBytes} bytes: a power of two expected`, { node })
   must(tableBytes >= entryBytes * 2 ** bits, `2^${bits} entries of ${entryBytes} bytes do not fit in ${tableBytes}`, { node })
   if (align !== undefined) must(isPower(align), `alignment ${align} is not a power of two`, { node })
   const slots = 2 ** bits
@@ -253,18 +253,16 @@ function checkEmptyAlone(node: LevelNode): void {
   }
 }
 
-/** The engine tells tables by one mask of the low 32 bits: what is written must have a bit there that each kind before it excludes. */
+/** The engine tells tables by one mask: what is written must have a bit that each kind before it excludes. */
 function checkTableAlone(c: Case, node: LevelNode): void {
   const table = tableKindOf(node)
   if (table === undefined) return
-  const low = ones(31)
-  must(table.match.mask <= low, `the match of ${table.name} looks at bits above 31: a table must be told by its low 32 bits`, { node })
   const raw = tableRaw(c, node, table, 0n)
-  const fixed = low & ~bitsOf(table.address)
+  const fixed = ones(node.entryBytes * 8 - 1) & ~bitsOf(table.address)
   for (const { type, name, match } of node.kinds.slice(0, node.kinds.indexOf(table))) {
     if (type === 'empty') continue
     const apart = (fixed & match.mask & (raw ^ match.value)) !== 0n
-    must(apart, `${table.name} does not exclude ${name}, which comes before it, by any of the low 32 bits beside its address`, {
+    must(apart, `${table.name} does not exclude ${name}, which comes before it, by any bit beside its address`, {
       node,
       raw,
     })

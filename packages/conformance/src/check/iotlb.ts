@@ -165,7 +165,7 @@ export class Iotlb {
         iova: first,
         raw,
       })
-    if (entry.type === 'empty') return
+    if (entry.type === 'empty' || entry.type === 'sparse') return
     const last = first + BigInt(slotBytes(node)) - 1n
     this.#checkBroken(before?.entry, entry, first, last)
     const cached: Cached = { type: entry.type, first, last, level: node.level, node, raw, at, entry, parent: place.parent }

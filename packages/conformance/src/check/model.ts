@@ -3,7 +3,7 @@
  * no descriptors and no memory, and follows the format's policy as it is declared. Addresses are offsets in the input window.
  */
 import type { Prot } from '@io-pgtable/core'
-import { type Case, type Size, tableAlign } from './case.ts'
+import { type Case, rootBytes, type Size, tableAlign } from './case.ts'
 
 /** One mapping, whatever number of slots it takes. */
 export interface Mapping {
@@ -44,7 +44,7 @@ export class Model {
   /** Bytes in the account of a table: what all tables take, but for the alignment of the root that it began with. */
   get tableBytes(): number {
     const root = this.c.chain[this.top]!
-    return this.#taken - (this.top === this.c.top ? tableAlign(root) - root.tableBytes : 0)
+    return this.#taken - (this.top === this.c.top ? tableAlign(root) - rootBytes(root) : 0)
   }
 
   /** Bytes of memory that all tables take. */

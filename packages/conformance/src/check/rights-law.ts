@@ -222,7 +222,8 @@ function checkPath(rules: AccessRules, path: readonly Decoded[]): void {
   let above: DecodedTable | undefined
   for (const [i, entry] of path.entries()) {
     if (entry.type !== 'table' && entry.type !== 'leaf') {
-      must(verdict.fault !== undefined && verdict.path === 0, `${entry.kind.name} is no fault`, { entry })
+      const isVoid = verdict.path === 0 && verdict.sparse === (entry.type === 'sparse') && (verdict.fault === undefined) === verdict.sparse
+      must(isVoid, `${entry.kind.name} is no fault`, { entry })
       return
     }
     const meaning = entry.type === 'table' ? entry.kind.limits : entry.kind.grants

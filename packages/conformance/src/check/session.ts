@@ -272,9 +272,25 @@ export function newPool(c: Case, options: Omit<ConstructorParameters<typeof PtPo
   const pattern = 0x5_5a5a_5a40_0000n % end
   const room = end - BigInt(size)
   const base = pattern + BigInt(size) <= end ? pattern : room > 0n ? room - (room % 0x20_0000n) : 0n
-  if (options.shared === true) return new PtPool({ base, size, name: 'conformance', ...options })
-  return new PtPool({ base, name: 'conformance', memory: memoryOf(size), size, ...options })
+  if (options.shared === true) return padded(c, new PtPool({ base, size, name: 'conformance', ...options }))
+  return padded(c, new PtPool({ base, name: 'conformance', memory: memoryOf(size), size, ...options }))
 }
+
+/** Behind tables that are smaller than their blocks are ones: whoever reads them as entries finds leaves, or nonsense. */
+function padded({ chain }: Case, pool: PtPool): PtPool {
+  const entries = Math.max(...chain.map(({ tableBytes }) => (tableBytes < BLOCK ? tableBytes : 0)))
+  if (entries === 0 || chain.some(({ tableBytes }) => tableBytes === BLOCK)) return pool
+  const alloc = pool.alloc.bind(pool)
+  pool.alloc = (bytes, how) => {
+    const ptr = alloc(bytes, how)
+    if (bytes === BLOCK) pool.words.fill(-1, (ptr + entries) / 4, (ptr + BLOCK) / 4)
+    return ptr
+  }
+  return pool
+}
+
+/** Bytes of the smallest block of a pool. */
+const BLOCK = 64
 
 let accelerated: WebAssembly.Memory | undefined
 let sessions = 0

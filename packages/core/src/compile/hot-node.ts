@@ -14,6 +14,9 @@ import { distinct, excludes } from './distinct.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
 import { LeafPlan } from './leaf-plan.ts'
 
+/** Bytes of the smallest block of a pool: a table that is smaller is followed by memory that nobody reads. */
+const LEAST_BLOCK = 64
+
 /** One node of the geometry, compiled. Nodes that the engine builds form a chain. */
 export class HotNode {
   readonly node: LevelNode
@@ -30,6 +33,9 @@ export class HotNode {
   /** `(lo & tableMask) === tableValue` and not empty: a table of the child. Never true at the last node. */
   readonly tableMask: number
   readonly tableValue: number
+  /** The same of the high lane; a zero mask where the low one decides alone. */
+  readonly tableMaskHi: number
+  readonly tableValueHi: number
   /** Low 32 address bits of a table: from the low lane and, rarely, from the high one: mask, shift left, shift right. */
   readonly fromLoMask: number
   readonly fromLoLeft: number
@@ -69,9 +75,10 @@ export class HotNode {
     parent?: HotNode,
   ) {
     if (node.byteOrder === 'big') throw new Error(`node ${node.id}: big-endian tables are only read`)
+    if (geometry.base !== undefined) throw new Error('a window with a base is only read')
     this.node = node
     this.parent = parent
-    this.tableBytes = Math.max(node.tableBytes, node.align ?? 0) | 0
+    this.tableBytes = Math.max(node.tableBytes, node.align ?? 0, LEAST_BLOCK) | 0
     this.slotBytes = 2 ** node.shift
     this.offsetLo = laneLo((1n << BigInt(node.shift)) - 1n)
     this.offsetHi = laneHi((1n << BigInt(node.shift)) - 1n)
@@ -97,6 +104,8 @@ export class HotNode {
     const table = this.tableKind && ownTableMatch(node, this.tableKind, this.tableBits)
     this.tableMask = table === undefined ? 0 : laneLo(table.mask)
     this.tableValue = table === undefined ? -1 : laneLo(table.value)
+    this.tableMaskHi = laneHi(table?.mask ?? 0n)
+    this.tableValueHi = laneHi(table?.value ?? 0n)
     const low = lowAddress(this.tableKind?.address ?? [])
     this.fromLoMask = low[0].mask
     this.fromLoLeft = low[0].left
@@ -141,23 +150,21 @@ function emptyMatch(node: LevelNode): Match {
 }
 
 /**
- * The tables that we write match this, and nothing of an earlier kind does but what is empty, which is asked for first. `bits`: what we write
- * beside the address.
+ * The tables that we write match this, and nothing of an earlier kind does but what is empty, which is asked for first. Of the high lane it
+ * has only what it needs. `bits`: what we write beside the address.
  */
 function ownTableMatch(node: LevelNode, kind: TableKind, bits: bigint): Match {
-  if (kind.match.mask > ones(31)) throw new Error(`kind ${kind.name}: a table must be told by its low 32 bits`)
   const earlier = node.kinds.slice(0, node.kinds.indexOf(kind)).filter(({ type }) => type !== 'empty')
-  const own = { mask: kind.match.mask | kind.set, value: kind.match.value | kind.set }
+  const set = kind.set & ones(31)
+  const own = { mask: kind.match.mask | set, value: kind.match.value | set }
   const told = distinct(
     own,
     earlier.map(({ match }) => match),
-    { mask: ones(31) & ~bitsOf(kind.address), value: bits },
+    { mask: ones(node.entryBytes * 8 - 1) & ~bitsOf(kind.address), value: bits },
   )
   if (told !== undefined) return told
   const names = earlier.filter(({ match }) => !excludes(own, match)).map(({ name }) => name)
-  throw new Error(
-    `node ${node.id}: the low 32 bits of a ${kind.name} that is written must exclude ${names.join(', ')}, earlier in its kinds`,
-  )
+  throw new Error(`node ${node.id}: a ${kind.name} that is written must exclude ${names.join(', ')}, earlier in its kinds`)
 }
 
 /** A descriptor's address bits for `paddr`: cold, for tables. */

@@ -50,7 +50,7 @@ interface KindBase {
   readonly name: string
   /**
    * When a descriptor is of this kind: the first kind of a node that matches wins. Together they must match everything. A table that is
-   * written must be told from the kinds before it by its low 32 bits beside the address.
+   * written must be told from the kinds before it by its bits beside the address.
    */
   readonly match: Match
   /** The kind's fields, without the address. */
@@ -95,10 +95,11 @@ export interface LeafKind extends KindBase {
 
 /**
  * A descriptor that does not translate. Every node that is written has one `empty` kind, whose match is of the low 32 bits and excludes by
- * itself the kinds before it; `invalid`: nothing that a walker may meet in a sound table.
+ * itself the kinds before it; `invalid`: nothing that a walker may meet in a sound table; `sparse`: no memory, and no fault: reads give zero,
+ * and writes are dropped. Sparse entries are read; the engine leaves them as it finds them.
  */
 export interface VoidKind extends KindBase {
-  readonly type: 'empty' | 'invalid'
+  readonly type: 'empty' | 'invalid' | 'sparse'
   /** How a walk that meets it ends. Default `translation`. */
   readonly fault?: FaultType
 }
@@ -119,7 +120,7 @@ export interface LevelNode {
   readonly entryBytes: 4 | 8
   /** The order of the bytes of an entry in memory. Default little-endian. Bits are numbered as in the value, whatever the order. */
   readonly byteOrder?: 'big'
-  /** Bytes of a table, a power of two from 64 on; a root may be larger than its entries need. */
+  /** Bytes of a table, a power of two; it may be larger than its entries need. One below 64 takes 64 of a pool's memory. */
   readonly tableBytes: number
   /** Alignment of a table in bytes where it is more than its size: each table, of any level, then takes so many bytes of memory. */
   readonly align?: number
@@ -145,6 +146,8 @@ export interface Geometry {
   readonly window: Window
   /** Bits of the address space whose top a `top` window is. Default 64. */
   readonly spaceBits?: number
+  /** The input address where a `low` window of a format that only reads begins, a multiple of the smallest page. Default 0. */
+  readonly base?: bigint
   /** Tables must lie below this physical address. */
   readonly tablesBelow?: bigint
   /** Bits below 2^oas of output addresses that no leaf has a place for: mapping an address with one of them is `EINVAL`. Default none. */

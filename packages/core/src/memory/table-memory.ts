@@ -183,7 +183,12 @@ export class TableMemory {
 
   isTable(node: HotNode, at: number): boolean {
     const d = this.words[at]!
-    return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue
+    return (d & node.tableMask) === node.tableValue && (d & node.emptyMask) !== node.emptyValue && !this.differsHigh(node, at)
+  }
+
+  /** Whether the high lane says that an entry is no table, though its low one may be a table's. */
+  differsHigh(node: HotNode, at: number): boolean {
+    return node.tableMaskHi !== 0 && (this.words[at + 1]! & node.tableMaskHi) !== node.tableValueHi
   }
 
   /** Whether the entry is a leaf that lies in one mapping of `plan`, cold: somebody else may have written it. */
@@ -320,5 +325,5 @@ export function makeRoot(pool: PtPool, compiled: Compiled, state: Int32Array, ow
 
 /** What the block of a root has beside the table for its alignment: as kernels do, a table does not count that of its own root. */
 export function rootSpare({ tableBytes, node }: HotNode): number {
-  return tableBytes - node.tableBytes
+  return tableBytes - Math.max(node.tableBytes, UNIT)
 }

@@ -35,7 +35,7 @@ export interface DecodedLeaf extends DecodedBase {
   readonly paddr: bigint
 }
 export interface DecodedVoid extends DecodedBase {
-  readonly type: 'empty' | 'invalid'
+  readonly type: 'empty' | 'invalid' | 'sparse'
   readonly kind: Kind
 }
 

@@ -40,6 +40,8 @@ export interface PathVerdict {
   readonly level: number | undefined
   /** Why no access gets through. */
   readonly fault: WalkFault | undefined
+  /** The path ends in an entry that has no memory and does not fault: reads give zero, writes are dropped. */
+  readonly sparse: boolean
   /** Registers that were not given, with the values that were taken. */
   readonly assumed: readonly string[]
 }
@@ -103,6 +105,7 @@ export class AccessRules {
       if (entry.type === 'leaf') left &= this.grants(entry, above)
       if (entry.type === 'table' || entry.type === 'leaf') steps.push(left)
       if (entry.type === 'leaf') return { ...this.#nothing(steps, entry, fault), ...this.#ofLeaf(left, entry, above) }
+      if (entry.type === 'sparse') return { ...this.#nothing(steps, entry, undefined), sparse: true }
       if (fault !== undefined) return this.#nothing(steps, entry, fault)
       if (entry.type === 'table') above = entry
     }
@@ -126,6 +129,7 @@ export class AccessRules {
     const { level, path, traps } = verdict
     const of = (fault: WalkFault): AccessFault => ({ ...fault, access, privileged })
     if (verdict.fault !== undefined) return of(verdict.fault)
+    if (verdict.sparse) return undefined
     const trap = traps[access]
     if (trap !== undefined) return of({ type: trap, level, reason: `the entry at level ${level} lets no ${access} through` })
     const needed = neededRight(access, privileged)
@@ -135,7 +139,7 @@ export class AccessRules {
 
   #nothing(steps: readonly Rights[], last: Decoded | undefined, fault: WalkFault | undefined): PathVerdict {
     const level = last?.node.level
-    return { path: 0, rights: 0, steps, traps: {}, memory: undefined, level, fault, assumed: assumedOf(this.context) }
+    return { path: 0, rights: 0, steps, traps: {}, memory: undefined, level, fault, sparse: false, assumed: assumedOf(this.context) }
   }
 
   #ofLeaf(path: Rights, leaf: DecodedLeaf, above: DecodedTable | undefined): Pick<PathVerdict, 'path' | 'rights' | 'traps' | 'memory'> {
@@ -179,11 +183,11 @@ export class AccessRules {
 
   /** A walk that ended without a leaf, at no entry that says why: the next table is not known, or does not reach the address. */
   #faultOfEnd(last: Decoded | undefined, roots: readonly bigint[], read: ReadMemory, iova: bigint): WalkFault | undefined {
-    if (last?.type === 'leaf') return undefined
+    if (last?.type === 'leaf' || last?.type === 'sparse') return undefined
     const node = last?.type === 'table' ? last.child : nodeOf(this.geometry, this.geometry.top)
     const { level, shift, bits, entryBytes } = node
     const perRoot = 2 ** bits / (last === undefined ? roots.length : 1)
-    const index = Number(BigInt.asUintN(bits, iova >> BigInt(shift)))
+    const index = Number(BigInt.asUintN(bits, (iova - (this.geometry.base ?? 0n)) >> BigInt(shift)))
     const table = last?.type === 'table' ? last.next : (roots[Math.floor(index / perRoot)] ?? 0n)
     const at = table + BigInt((index % perRoot) * entryBytes)
     if ((read(at, entryBytes)?.byteLength ?? 0) < entryBytes)

@@ -27,6 +27,7 @@ export interface WalkVisitor {
   table?(table: DecodedTable & EntryPlace): boolean | undefined | void
   /** Entries that are `invalid`, not those that are empty. */
   invalid?(entry: DecodedVoid & EntryPlace): boolean | undefined | void
+  sparse?(entry: DecodedVoid & EntryPlace): boolean | undefined | void
   /** A table, or its end, lies in memory that `read` does not know. `iova` is the first address that it would translate. */
   unknown?(place: {
     readonly table: bigint
@@ -40,7 +41,8 @@ export interface WalkVisitor {
 export function inputRanges(geometry: Geometry): readonly AddressRange[] {
   const size = 1n << BigInt(geometry.ias)
   const top = 1n << BigInt(geometry.spaceBits ?? 64)
-  if (geometry.window === 'low') return [{ first: 0n, last: size - 1n }]
+  const base = baseOf(geometry)
+  if (geometry.window === 'low') return [{ first: base, last: base + size - 1n }]
   if (geometry.window === 'top') return [{ first: top - size, last: top - 1n }]
   return [
     { first: 0n, last: size / 2n - 1n },
@@ -69,7 +71,7 @@ export function walkTables(
   const slots = 2 ** top.bits / want
   const windows = inputRanges(geometry)
   for (const [i, root] of roots.entries()) {
-    const walk: Walk = { geometry, read, visitor, range, windows }
+    const walk: Walk = { geometry, read, visitor, range, windows, base: baseOf(geometry) }
     const base = BigInt(i * slots) << BigInt(top.shift)
     if (!walkTable(walk, top, root, base, slots)) return false
   }
@@ -84,21 +86,23 @@ export function walkTables(
 export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: ReadMemory, iova: bigint): (Decoded & EntryPlace)[] {
   const way: (Decoded & EntryPlace)[] = []
   let node = nodeOf(geometry, geometry.top)
+  const base = baseOf(geometry)
+  const offset = iova - base
   const slots = 2 ** node.bits / roots.length
-  let index = indexOf(node, iova)
+  let index = indexOf(node, offset)
   let table = roots[Math.floor(index / slots)]
   let reached = canonical(geometry, BigInt(index) << BigInt(node.shift))
   index %= slots
-  while (reached === slotStart(node, iova)) {
+  while (reached === slotStart(node, offset)) {
     const bytes = table === undefined ? undefined : read(table + BigInt(index * node.entryBytes), node.entryBytes)
     if (table === undefined || bytes === undefined || bytes.byteLength < node.entryBytes) return way
     const raw = descriptorAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), node, 0)
     const entry = decode(geometry, node, raw)
-    way.push({ ...entry, iova: reached, table, index })
+    way.push({ ...entry, iova: reached + base, table, index })
     if (entry.type !== 'table') return way
     table = entry.next
     node = entry.child
-    index = indexOf(node, iova)
+    index = indexOf(node, offset)
     reached += BigInt(index) << BigInt(node.shift)
   }
   return way
@@ -125,6 +129,12 @@ interface Walk {
   readonly visitor: WalkVisitor
   readonly range: AddressRange
   readonly windows: readonly AddressRange[]
+  readonly base: bigint
+}
+
+/** The input address that index 0 stands for in a low window. */
+function baseOf({ window, base = 0n }: Geometry): bigint {
+  return window === 'low' ? base : 0n
 }
 
 /** `base`: the input address of the table's first entry, as the index bits give it. */
@@ -136,22 +146,24 @@ function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slo
   for (let index = 0; index < known && view !== undefined; index++) {
     const raw = descriptorAt(view, node, index)
     if (raw === node.empty) continue
-    const iova = canonical(walk.geometry, base + BigInt(index) * span)
+    const low = base + BigInt(index) * span
+    const iova = canonical(walk.geometry, low) + walk.base
     if (!touches(walk, iova, iova + span - 1n)) continue
-    if (!visit(walk, node, raw, { iova, table, index })) return false
+    if (!visit(walk, node, raw, { iova, table, index }, low)) return false
   }
   if (known === slots) return true
-  const iova = canonical(walk.geometry, base + BigInt(known) * span)
+  const iova = canonical(walk.geometry, base + BigInt(known) * span) + walk.base
   return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * node.entryBytes }) !== false
 }
 
-function visit(walk: Walk, node: LevelNode, raw: bigint, place: EntryPlace): boolean {
+function visit(walk: Walk, node: LevelNode, raw: bigint, place: EntryPlace, low: bigint): boolean {
   const entry = decode(walk.geometry, node, raw)
   if (entry.type === 'leaf') return walk.visitor.leaf?.({ ...entry, ...place }) !== false
   if (entry.type === 'invalid') return walk.visitor.invalid?.({ ...entry, ...place }) !== false
+  if (entry.type === 'sparse') return walk.visitor.sparse?.({ ...entry, ...place }) !== false
   if (entry.type !== 'table') return true
   if (walk.visitor.table?.({ ...entry, ...place }) === false) return false
-  return walkTable(walk, entry.child, entry.next, place.iova, 2 ** entry.child.bits)
+  return walkTable(walk, entry.child, entry.next, low, 2 ** entry.child.bits)
 }
 
 function touches(walk: Walk, first: bigint, last: bigint): boolean {

@@ -88,7 +88,7 @@ export class Tree extends TableMemory {
       if ((d & node.emptyMask) === node.emptyValue) {
         table = this.install(node, child, at)
         if (table < 0) return table
-      } else if ((d & node.tableMask) !== node.tableValue) return BLOCKED
+      } else if ((d & node.tableMask) !== node.tableValue || this.differsHigh(node, at)) return BLOCKED
       else {
         if (this.late) this.synced(at, 1 << node.entryLg)
         table = this.tableOf(node, at)
@@ -116,7 +116,7 @@ export class Tree extends TableMemory {
       const at = table + (slotIndex(node, hi, lo) << node.entryLg)
       const d = this.words[at]!
       if ((d & node.emptyMask) === node.emptyValue) return EMPTY
-      if ((d & node.tableMask) !== node.tableValue || node.child === undefined) return BLOCKED
+      if ((d & node.tableMask) !== node.tableValue || node.child === undefined || this.differsHigh(node, at)) return BLOCKED
       table = this.tableOf(node, at)
       node = node.child
     }

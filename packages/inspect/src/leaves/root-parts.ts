@@ -41,7 +41,8 @@ export function rootParts(tables: Tables, node: LaneNode, first: bigint, last: b
 
 /** What is added to the input address that an index gives. */
 function shiftOf({ geometry }: Tables, node: LaneNode, rangeFirst: bigint): number {
-  const { window, spaceBits = 64, ias } = geometry
+  const { window, spaceBits = 64, ias, base = 0n } = geometry
+  if (window === 'low') return Number(base)
   if (window === 'top') return 2 ** spaceBits - 2 ** ias
   // the upper half of a sign-extended window: the sign is the root's highest index bit
   return window === 'sign-extended' && rangeFirst > 0n ? 2 ** 64 - node.entries * node.slot : 0

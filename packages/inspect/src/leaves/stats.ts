@@ -52,7 +52,7 @@ export class StatsWalk {
       leaves: (leaf, _iova, _paddr, count) => this.#leaves.set(leaf, (this.#leaves.get(leaf) ?? 0) + count),
       table: (node) => this.#level(node).tables++,
       other: (node, { kind }, count) => {
-        this.#level(node)[kind.type === 'empty' ? 'empty' : 'invalid'] += count
+        this.#level(node)[kind.type === 'invalid' ? 'invalid' : 'empty'] += count
       },
     }
     this.#walk = new LeafWalk(tables, taker, limits)

@@ -1,5 +1,16 @@
 /** The way of one address through tables, level by level: where it ends, or why it does not. */
-import { type Decoded, type EntryPlace, entrySpan, hex, inputRanges, type LevelNode, nodeOf, walkAddress } from '@io-pgtable/core'
+import {
+  type Decoded,
+  type DecodedTable,
+  type DecodedVoid,
+  type EntryPlace,
+  entrySpan,
+  hex,
+  inputRanges,
+  type LevelNode,
+  nodeOf,
+  walkAddress,
+} from '@io-pgtable/core'
 import { max, min } from '../minmax.ts'
 import type { Tables } from './tables.ts'
 
@@ -47,11 +58,17 @@ function outside(all: readonly Tables[], iova: bigint): string {
   return `${hex(iova)} is translated by no root: ${ranges.join(', ') || 'none is in use'}`
 }
 
-function faultOf(tables: Tables, iova: bigint, last: (Decoded & EntryPlace) | undefined): TranslationFault {
+const WHAT = {
+  empty: 'nothing is mapped',
+  invalid: 'the descriptor is invalid',
+  sparse: 'the range is sparse, where reads give zero and writes are dropped',
+} as const
+
+function faultOf(tables: Tables, iova: bigint, last: ((DecodedTable | DecodedVoid) & EntryPlace) | undefined): TranslationFault {
   if (last === undefined) return nothingInRoot(tables, iova)
   const { level } = last.node
-  if (last.type === 'table') return nothingAt(tables, iova, last.child, last.next, indexOf(last.child, iova))
-  const what = last.type === 'empty' ? 'nothing is mapped' : 'the descriptor is invalid'
+  if (last.type === 'table') return nothingAt(tables, iova, last.child, last.next, indexOf(tables, last.child, iova))
+  const what = WHAT[last.type]
   return { level, reason: `${what}: entry ${last.index} of the table at ${hex(last.table)} is ${hex(last.raw)} (${last.kind.name})` }
 }
 
@@ -60,7 +77,7 @@ function nothingInRoot(tables: Tables, iova: bigint): TranslationFault {
   const { geometry, roots } = tables
   const node = nodeOf(geometry, geometry.top)
   const slots = 2 ** node.bits / roots.length
-  const index = indexOf(node, iova)
+  const index = indexOf(tables, node, iova)
   return nothingAt(tables, iova, node, roots[Math.floor(index / slots)] ?? 0n, index % slots)
 }
 
@@ -74,8 +91,8 @@ function nothingAt({ read }: Tables, iova: bigint, { level, entryBytes }: LevelN
   return { level, reason: `${what} does not reach ${hex(iova)}: address bits that are skipped are not zero` }
 }
 
-function indexOf({ bits, shift }: LevelNode, iova: bigint): number {
-  return Number(BigInt.asUintN(bits, iova >> BigInt(shift)))
+function indexOf({ geometry: { base = 0n } }: Tables, { bits, shift }: LevelNode, iova: bigint): number {
+  return Number(BigInt.asUintN(bits, (iova - base) >> BigInt(shift)))
 }
 
 /** A translation as JSON. */
