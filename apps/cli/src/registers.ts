@@ -84,7 +84,16 @@ function hasGap(context: unknown): boolean {
  * A command line's values as a format takes them: each as the sample of its register; where there is none, `true` and `false` are
  * booleans, and all else is a number of 64 bits. `mtk.ias=34` is a part of `mtk`. @throws UsageError
  */
-export function registerValues(format: AnyFmt, texts: Readonly<Record<string, string>>): Values {
+export function registerValues(format: AnyFmt, texts: Readonly<Record<string, string>>, option = 'reg'): Values {
+  const registers = registersOf(format)
+  const values = givenRegisters(format, texts)
+  const missing = registers.flatMap((register) => pathsOf(register).filter((path) => isMissing(register, path, values)))
+  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map((path) => `--${option} ${path}=VALUE`).join(' and ')}`)
+  return values
+}
+
+/** The same, of which some may be missing. @throws UsageError */
+export function givenRegisters(format: AnyFmt, texts: Readonly<Record<string, string>>): Values {
   const registers = registersOf(format)
   const values: Record<string, unknown> = {}
   for (const [path, text] of Object.entries(texts)) {
@@ -93,8 +102,6 @@ export function registerValues(format: AnyFmt, texts: Readonly<Record<string, st
     if (part === undefined) values[name] = parseValue(path, text, sample)
     else values[name] = { ...(values[name] as object), [part]: parseValue(path, text, (sample as Values)[part]) }
   }
-  const missing = registers.flatMap((register) => pathsOf(register).filter((path) => isMissing(register, path, values)))
-  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map((path) => `--reg ${path}=VALUE`).join(' and ')}`)
   return values
 }
 

@@ -1,5 +1,5 @@
 /** What a command works on: tables of a format, found by registers or roots; or the streams of an IOMMU. */
-import { type AnyFmt, agreedConfig, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
+import { type AnyFmt, agreedConfig, type FoundRoot, type ReadMemory } from '@io-pgtable/core'
 import {
   AmdViScanner,
   type Finding,
@@ -201,10 +201,15 @@ function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory):
   if (sid !== undefined || pasid !== undefined || stage !== undefined)
     throw new UsageError('--sid, --pasid and --stage select streams of an IOMMU; a format has none')
   if (root === undefined && config !== undefined) throw new UsageError('--config goes with --root: registers say what their tables are')
-  const texts = { ...iommuTexts(options), ...ownRegisters(options), ...options.reg }
+  const texts = registerTextsOf(options)
   if (root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
   const values = registerValues(format, texts)
   return format.rootsFromRegs(values, read).map((found) => tablesAt(format, found, read))
+}
+
+/** All registers of the options, as they were written. */
+export function registerTextsOf(options: TargetOptions): Readonly<Record<string, string>> {
+  return { ...iommuTexts(options), ...ownRegisters(options), ...options.reg }
 }
 
 /** Registers of IOMMUs among the options: a format that lacks them says so. */
@@ -243,14 +248,6 @@ export function targetKey({ tables, stream }: Target): Readonly<Record<string, s
   if (stream === undefined) return { root: tables.name }
   const stages = stream.stages.length > 1 && tables.stage !== undefined ? { stage: tables.stage } : {}
   return { sid: stream.sid, ...(stream.pasid !== undefined && { pasid: stream.pasid }), ...stages }
-}
-
-/** The target that translates an address; with streams, the one that was selected. @throws UsageError */
-export function targetFor(targets: readonly Target[], iova: bigint): Target {
-  const found = targets.find(({ tables }) => iova >= tables.first && iova <= tables.last)
-  if (found !== undefined) return found
-  const ranges = targets.map((target) => `${targetName(target)} ${hex(target.tables.first)} to ${hex(target.tables.last)}`)
-  throw new UsageError(`${hex(iova)} is outside of what the tables translate: ${ranges.join('; ') || 'there are none'}`)
 }
 
 /** The part of a range that is inside of a target's. */

@@ -1,7 +1,8 @@
 /** How things are written for people. */
-import { hex, rightsByParty } from '@io-pgtable/core'
-import type { Finding, LeafRun, RunJson, Translation } from '@io-pgtable/inspect'
-import { runJson } from '@io-pgtable/inspect'
+import { type Access, hex, rightsByParty } from '@io-pgtable/core'
+import type { Finding, LeafRun, RunJson, Step, Translation, TranslationFault } from '@io-pgtable/inspect'
+import { rulesOf, runJson } from '@io-pgtable/inspect'
+import { accessText } from './access.ts'
 import type { Colors } from './io.ts'
 import { printable } from './printable.ts'
 
@@ -83,20 +84,37 @@ export function findingJson(finding: Finding): Readonly<Record<string, string | 
   )
 }
 
-/** A walk, level by level, and how it ends. */
-export function translationLines({ iova, paddr, fault, walk }: Translation, color: Colors): string[] {
-  const lines = [color.bold(hex(iova))]
-  for (const entry of walk) {
-    const to = entry.type === 'table' ? ` → table ${hex(entry.next)}` : ''
-    const { node, table: at, index, raw, kind } = entry
-    lines.push(`  level ${String(node.level).padStart(2)}  ${hex(at)}[${index}]  ${address(raw, node.entryBytes * 8)}  ${kind.name}${to}`)
-  }
-  lines.push(
-    paddr === undefined
-      ? `  ${color.red('fault')} ${fault === undefined ? '' : `at level ${fault.level}: ${fault.reason}`}`
-      : `  → ${color.green(hex(paddr))}`,
-  )
-  return lines
+/** A walk, level by level, and how it ends: the verdict is the last line. */
+export function translationLines(translation: Translation, color: Colors, access?: Access): string[] {
+  const { iova, walk, parties } = translation
+  const lines = [`${color.bold(hex(iova))}${walk.length > 0 && parties ? color.dim(`  ${partiesText(parties)}`) : ''}`]
+  for (const entry of walk) lines.push(stepLine(entry))
+  return [...lines, `  ${verdictText(translation, color, access)}`]
+}
+
+function stepLine(step: Step): string {
+  const { node, table: at, index, raw, kind, rights, tables } = step
+  const to = step.type === 'table' ? ` → table ${hex(step.next)}` : ''
+  const left = rights === undefined ? '' : `  ${rightsText(rightsByParty(rights, rulesOf(tables).parties))}`
+  return `  level ${String(node.level).padStart(2)}  ${hex(at)}[${index}]  ${address(raw, node.entryBytes * 8)}${left}  ${kind.name}${to}`
+}
+
+function verdictText({ paddr, fault, rights, parties, memory, bypass, assumed = [] }: Translation, color: Colors, access?: Access): string {
+  const asked = access === undefined ? '' : `${accessText(access)}: `
+  if (fault !== undefined) return `${asked}${color.red('fault')} ${faultText(fault)}`
+  const words = [
+    ...(bypass ? ['bypass'] : []),
+    ...(rights === undefined ? [] : [rightsText(rightsByParty(rights, parties))]),
+    ...(memory === undefined ? [] : [memory.name]),
+    ...(assumed.length === 0 ? [] : [color.dim(`assumed: ${assumed.join(', ')}`)]),
+  ]
+  return `${asked}→ ${color.green(hex(paddr ?? 0n))}${words.map((word) => `  ${word}`).join('')}`
+}
+
+/** `access-flag at level 3, stage 1: why`. */
+export function faultText({ type, level, stage, reason }: TranslationFault): string {
+  const where = [...(level === undefined ? [] : [`at level ${level}`]), ...(stage === undefined ? [] : [`stage ${stage}`])]
+  return `${type}${where.length === 0 ? '' : ` ${where.join(', ')}`}: ${reason}`
 }
 
 /** `level 2 (page directory)`; many manuals have no other name than the number. */

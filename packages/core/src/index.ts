@@ -66,6 +66,7 @@ export {
   Right,
   type Rights,
   rightsByParty,
+  stateOf,
   type Traps,
   trapAll,
   type Updates,

@@ -83,7 +83,7 @@ describe('translate', () => {
     expect(rules.translate([0x1000n], read, 1n << 24n).fault).toMatchObject({ type: 'translation', level: undefined })
     expect(rules.translate([1n << 33n], read, iova).fault).toMatchObject({
       type: 'address-size',
-      level: undefined,
+      level: 0,
       reason: expect.stringContaining('the root') as string,
     })
     const signed = toy({ window: 'sign-extended' }) as AnyFmt

@@ -39,7 +39,18 @@ export type { WalkLimits } from './leaves/leaf-taker.ts'
 export { type FaultJson, faultJson, type LeafRun, type RunJson, runJson } from './leaves/run.ts'
 export { type LeafStats, type LevelStats, StatsWalk, type TableStats, tableStats } from './leaves/stats.ts'
 export { type Tables, tablesAt, tablesOf } from './leaves/tables.ts'
-export { type Translation, type TranslationFault, type TranslationJson, translate, translationJson } from './leaves/translate.ts'
+export {
+  type Position,
+  positionOf,
+  type Step,
+  type TranslateOptions,
+  type Translation,
+  type TranslationFault,
+  type TranslationJson,
+  translate,
+  translates,
+  translationJson,
+} from './leaves/translate.ts'
 export { type TreeEntry, type TreeOptions, type TreeResult, type TreeSink, TreeWalk, walkTree } from './leaves/tree.ts'
 export { isCpuStage1, rulesOf, stageOf } from './rights/rules.ts'
 export { type AmdViRegisters, AmdViScanner, scanAmdVi } from './roots/amdvi.ts'

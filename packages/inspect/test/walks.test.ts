@@ -39,15 +39,20 @@ describe('translate', () => {
   table.map(0x20_0000n, 0x4000_0000n, SZ_2M, RW)
   table.map(0x1000n, 0x9000n, SZ_4K, RW)
 
+  const ALL = { user: 'rwx', privileged: 'rwx' }
+
   it('says every step, and the result', () => {
     expect(translationJson(translate(tables(), 0x1234n))).toEqual({
       iova: '0x1234',
       paddr: '0x9234',
+      rights: { user: 'rwx', privileged: 'rw-' },
+      memory: 'Normal Non-cacheable',
+      assumed: ['SCTLR.WXN 0'],
       walk: [
-        { level: 0, table: '0x100000000', index: 0, descriptor: '0x100001003', kind: 'table' },
-        { level: 1, table: '0x100001000', index: 0, descriptor: expect.any(String), kind: 'table' },
-        { level: 2, table: expect.any(String), index: 0, descriptor: expect.any(String), kind: 'table' },
-        { level: 3, table: expect.any(String), index: 1, descriptor: expect.stringMatching(/^0x.*9.*/), kind: 'page' },
+        { level: 0, table: '0x100000000', index: 0, descriptor: '0x100001003', kind: 'table', rights: ALL },
+        { level: 1, table: '0x100001000', index: 0, descriptor: expect.any(String), kind: 'table', rights: ALL },
+        { level: 2, table: expect.any(String), index: 0, descriptor: expect.any(String), kind: 'table', rights: ALL },
+        { level: 3, table: expect.any(String), index: 1, descriptor: expect.stringMatching(/^0x.*9.*/), kind: 'page', rights: ALL },
       ],
     })
     expect(translate(tables(), 0x3f_ffffn).paddr).toBe(0x401f_ffffn)
@@ -77,13 +82,15 @@ describe('translate', () => {
     const pages = new Pages().words(0x1000n, [0x77_0003n, 0x4000_0741n])
     const [tables] = tablesOf(arm64LpaeS1, { ttbr0: 0x1000n, tcr: 0x5_0080_0019n, mair: 0n }, pages.read) as [Tables]
     expect(translate(tables, 0n).fault).toEqual({
+      type: 'unknown-memory',
       level: 2,
+      stage: 1,
       reason: 'the level 2 table at 0x770000 is not in the image: 0x770000 is unknown memory',
     })
     const nowhere: ReadMemory = () => undefined
     expect(translate({ ...tables, read: nowhere }, 0n)).toMatchObject({ walk: [], fault: { level: 1 } })
     const large = new Pages().zero(0x4000n, 0x4000).words32(0x4000n, [0x9001]).zero(0x9000n, 4096)
-    large.words32(0x9000n, Array(16).fill(0x5000_0001))
+    large.words32(0x9000n, Array(16).fill(0x5000_0011))
     const [short] = tablesOf(armV7s, { ttbr0: 0x4000n }, large.read) as [Tables]
     expect(translate(short, 0xf123n).paddr).toBe(0x5000_f123n)
     expect(translate(short, 0x1_0000n).fault?.level).toBe(2)
@@ -103,7 +110,9 @@ describe('translate', () => {
     const pages = new Pages().words(0x1000n, [0x2000n | 1n | (1n << 9n) | (3n << 61n)]).zero(0x2000n, 4096)
     const [amd] = tablesOf(amdV1, { dte: 0x1003n | (4n << 9n) | (3n << 61n) }, pages.read) as [Tables]
     expect(translate(amd, 0x20_0000n).fault).toEqual({
+      type: 'translation',
       level: 1,
+      stage: 2,
       reason: 'the level 1 table at 0x2000 does not reach 0x200000: address bits that are skipped are not zero',
     })
   })

@@ -261,6 +261,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   use?(context: D): TableUse
   /** What configuration registers make of a path's rights; with `state`, what those and the state of the moment leave of them. */
   regime?(context: D, state?: AccessState): (path: Rights) => Rights
+  /** Which register, or state, takes away a right that the path has; undefined where it is none that has a name. */
+  denies?(context: D, denied: { readonly path: Rights; readonly needed: Rights; readonly state: AccessState }): string | undefined
   /** Top bits of an input address that are not translated (TBI): the highest bit below them stands for them. Default 0. */
   tagBits?(context: D): number
   /** How hardware reports a fault. Left out: not known. */

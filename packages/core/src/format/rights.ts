@@ -151,6 +151,12 @@ export interface Assuming {
   readonly assumed: readonly string[]
 }
 
+/** The state that registers of a decode context tell (SUM of a given mstatus); none where they tell none. */
+export function stateOf(context: unknown): AccessState {
+  if (typeof context !== 'object' || context === null || !('state' in context)) return {}
+  return (context as { readonly state?: AccessState }).state ?? {}
+}
+
 /** The registers and fields that a decode context had to assume. */
 export function assumedOf(context: unknown): readonly string[] {
   if (typeof context !== 'object' || context === null || !('assumed' in context)) return []

@@ -18,6 +18,7 @@ import {
   type Parties,
   Right,
   type Rights,
+  stateOf,
   type Traps,
   type WalkFault,
 } from '../format/rights.ts'
@@ -124,8 +125,8 @@ export class AccessRules {
     return { ...verdict, paddr: last.paddr | (iova & BigInt(entrySpan(last.node, last.size) - 1)), walk }
   }
 
-  /** The fault of one access to what a path leads to; undefined where it gets through. `state`: of the moment. */
-  fault(verdict: PathVerdict, { access, privileged }: Access, state: AccessState = {}): AccessFault | undefined {
+  /** The fault of one access to what a path leads to; undefined where it gets through. `state`: of the moment; default: as registers tell. */
+  fault(verdict: PathVerdict, { access, privileged }: Access, state: AccessState = stateOf(this.context)): AccessFault | undefined {
     const { level, path, traps } = verdict
     const of = (fault: WalkFault): AccessFault => ({ ...fault, access, privileged })
     if (verdict.fault !== undefined) return of(verdict.fault)
@@ -134,7 +135,9 @@ export class AccessRules {
     if (trap !== undefined) return of({ type: trap, level, reason: `the entry at level ${level} lets no ${access} through` })
     const needed = neededRight(access, privileged)
     const granted = this.format.regime?.(this.context, state)(path) ?? path
-    return (granted & needed) === 0 ? of({ type: 'permission', level, reason: denial(verdict, needed, access) }) : undefined
+    if ((granted & needed) !== 0) return undefined
+    const by = (path & needed) === 0 ? undefined : this.format.denies?.(this.context, { path, needed, state })
+    return of({ type: 'permission', level, reason: by === undefined ? denial(verdict, needed, access) : `${by} allows no ${access}` })
   }
 
   #nothing(steps: readonly Rights[], last: Decoded | undefined, fault: WalkFault | undefined): PathVerdict {
@@ -175,7 +178,7 @@ export class AccessRules {
       return { type, level: undefined, reason: `${hex(iova)} is none of the ${geometry.ias}-bit addresses that the root translates` }
     }
     for (const root of roots) {
-      const fault = this.#faultBeyond(root, undefined, 'the root')
+      const fault = this.#faultBeyond(root, 0, 'the root')
       if (fault !== undefined) return fault
     }
     return undefined

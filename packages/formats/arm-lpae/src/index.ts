@@ -26,7 +26,16 @@ export {
   ttbrOf,
   walkFields,
 } from './registers.ts'
-export { armFault, fetchNeedsRead, mairType, type Stage1Regime, type Stage2Regime, sctlrOf, stage1RegimeOf } from './rights.ts'
+export {
+  armFault,
+  fetchNeedsRead,
+  mairType,
+  type Stage1Regime,
+  type Stage2Regime,
+  sctlrOf,
+  stage1Denies,
+  stage1RegimeOf,
+} from './rights.ts'
 export {
   encodeStage1,
   encodeStage1Table,

@@ -217,6 +217,17 @@ export function stage1RegimeOf(regime: Stage1Regime, state?: AccessState): (path
   }
 }
 
+/** What takes a right of a stage 1 path away. */
+export function stage1Denies(
+  { aarch32, single, wxn, uwxn }: Stage1Regime,
+  { path, needed, state }: { readonly path: Rights; readonly needed: Rights; readonly state: AccessState },
+): string | undefined {
+  if ((needed & Right.EXECUTE) === 0) return state.PAN && !single ? 'PSTATE.PAN, with memory of EL0,' : undefined
+  if (wxn && (path & (needed >> 1)) !== 0) return 'SCTLR.WXN, with memory that may be written,'
+  if (single || (path & USER_WRITE) === 0) return undefined
+  return aarch32 ? (uwxn ? 'SCTLR.UWXN, with memory that PL0 may write,' : undefined) : 'that EL0 may write it'
+}
+
 /** AArch32: what cannot be read cannot be executed, at stage 2 too. */
 export function fetchNeedsRead(path: Rights): Rights {
   return path & ~(((~path & Right.READ) << 2) & Right.EXECUTE)

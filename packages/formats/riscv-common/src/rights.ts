@@ -91,6 +91,20 @@ export function riscvSupervisor(state: AccessState | undefined): (path: Rights) 
   }
 }
 
+/** What takes S-mode's right to a page of user mode away. */
+export function riscvDenies({
+  path,
+  needed,
+  state,
+}: {
+  readonly path: Rights
+  readonly needed: Rights
+  readonly state: AccessState
+}): string | undefined {
+  const ofUser = (path & Right.USER) !== 0 && (needed & Right.PRIVILEGED & ~Right.EXECUTE) !== 0
+  return ofUser && !state.SUM ? 'sstatus.SUM, which is clear, with a page of user mode,' : undefined
+}
+
 /** MXR: what may be executed may be read. S-mode never executes pages of user mode, but reads them so. */
 function readable(path: Rights): Rights {
   const execute = path & Right.EXECUTE

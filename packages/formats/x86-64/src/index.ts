@@ -28,6 +28,7 @@ import {
 import {
   X86_GRANTS,
   X86_POLICY,
+  x86Denies,
   x86Fault,
   x86LeafBits,
   x86Memory,
@@ -188,6 +189,7 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   parties: x86Parties,
   use: ({ nested }) => (nested ? 'guest' : 'cpu'),
   regime: x86Regime,
+  denies: x86Denies,
   fault: x86Fault,
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),
   rootsFromRegs,

@@ -49,6 +49,18 @@ export function x86Regime(context: X86Context, state?: AccessState): (path: Righ
   }
 }
 
+/** What takes a supervisor's right to a user page, or a write, away. */
+export function x86Denies(
+  { smep, smap, allowed }: X86Context,
+  { path, needed, state }: { readonly path: Rights; readonly needed: Rights; readonly state: AccessState },
+): string | undefined {
+  if ((needed & allowed) === 0) return 'the PASID entry (SRE, ERE)'
+  const ofUser = (path & Right.USER & Right.READ) !== 0 && (needed & Right.PRIVILEGED) !== 0
+  if (ofUser && (needed & Right.EXECUTE) !== 0 && smep) return 'CR4.SMEP, with a user page,'
+  if (ofUser && smap && !state.AC) return 'CR4.SMAP, with a user page and EFLAGS.AC clear,'
+  return undefined
+}
+
 const TYPES: Readonly<Record<number, MemoryType>> = {
   0: { name: 'UC', caching: 'device' },
   1: { name: 'WC', caching: 'uncached' },
