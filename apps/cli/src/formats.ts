@@ -18,6 +18,7 @@ import { v3d } from '../../../packages/formats/v3d/src/index.ts'
 import { vtdSs } from '../../../packages/formats/vtdss/src/index.ts'
 import { x8632 } from '../../../packages/formats/x86-32/src/index.ts'
 import { x8664 } from '../../../packages/formats/x86-64/src/index.ts'
+import { x86Ept } from '../../../packages/formats/x86-ept/src/index.ts'
 import { x86Pae } from '../../../packages/formats/x86-pae/src/index.ts'
 
 export const FORMATS: readonly AnyFmt[] = [
@@ -39,5 +40,6 @@ export const FORMATS: readonly AnyFmt[] = [
   vtdSs,
   x8632,
   x8664,
+  x86Ept,
   x86Pae,
 ]

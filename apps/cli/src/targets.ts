@@ -20,9 +20,13 @@ import { registersOf, registerValues } from './registers.ts'
 import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
 
-/** The format of that id. @throws UsageError */
+/** What a format is called, too. */
+const ALIASES: Readonly<Record<string, string>> = { ept: 'x86-ept' }
+
+/** The format of that id, or of another name for it. @throws UsageError */
 export function formatOf(id: string): AnyFmt {
-  const format = FORMATS.find(({ FORMAT }) => FORMAT === id)
+  const wanted = Object.hasOwn(ALIASES, id) ? ALIASES[id] : id
+  const format = FORMATS.find(({ FORMAT }) => FORMAT === wanted)
   if (format === undefined) throw new UsageError(`there is no format ${id}: ${FORMATS.map(({ FORMAT }) => FORMAT).join(', ')}`)
   return format
 }

@@ -58,7 +58,7 @@ describe('what may be executed', () => {
 
   /** Every format that can say READ | WRITE with and without NOEXEC, in at least one of its configurations. */
   const CPUS = ['arm-v7s', 'arm32-lpae-s1', 'arm64-lpae-s1', 'riscv64', 'sv32', 'x86-pae', 'x86_64']
-  const OTHERS = ['arm-mali-lpae', 'arm32-lpae-s2', 'arm64-lpae-s2', 'riscv64-g']
+  const OTHERS = ['arm-mali-lpae', 'arm32-lpae-s2', 'arm64-lpae-s2', 'riscv64-g', 'x86-ept']
 
   test('the formats that can say it', () => {
     const able = CASES.filter((each) => checked(each, [RW], false) && checked(each, [RW | Prot.NOEXEC], false))

@@ -156,7 +156,7 @@ const CASES: readonly Case[] = [
     what: 'two entries with one table; with a copy',
     triggers: () => shared(false),
     almost: () => shared(true),
-    finding: { severity: 'note', level: 2, index: 129 },
+    finding: { severity: 'note', level: 2, index: 129, message: expect.stringMatching(/^the table at 0x[0-9a-f]+ is used before$/) },
   },
   {
     code: 'table-two-levels',
@@ -463,6 +463,19 @@ describe('policy', () => {
   test('nested too deeply', () => {
     expect(() => parsePolicy('['.repeat(200_000), 'p.json')).toThrow(/^EBADMSG: p\.json: objects and arrays in too many others/)
   })
+})
+
+test('a table that many entries point to is one finding, with their number and the first of them', () => {
+  const subject = page()
+  const entry = subject.entry(IOVA, 2)
+  const next = subject.peek(entry)
+  for (let i = 1n; i <= 100n; i++) subject.poke(entry + 8n * i, next)
+  const { findings, counts } = checkTables([subject.tables()])
+  const shared = findings.filter(({ code }) => code === 'table-shared')
+  expect(shared).toMatchObject([
+    { level: 2, index: 129, count: 100, message: expect.stringMatching(/is used before; and 99 more entries point to it$/) },
+  ])
+  expect(counts.note).toBe(1)
 })
 
 describe('mappings', () => {

@@ -3,6 +3,7 @@ import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { type AnyFmt, decode, type LevelNode } from '@io-pgtable/core'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { x8664 } from '@io-pgtable/x86-64'
+import { x86Ept } from '@io-pgtable/x86-ept'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Explanation, explain, summary } from '../src/explain/explain.ts'
@@ -49,6 +50,20 @@ describe('explain', () => {
     ['nothing', x8664, 1, 0n, []],
   ] as const)('%s', (_, format, level, raw, expected) => {
     expect(codes(at(format, level, raw))).toEqual(expected)
+  })
+
+  test.each([
+    [0x4000_0002n, 2, 'illegal-kind', /^misconfiguration: write without read: /],
+    [0x4000_0037n, 2, 'misconfigured', /^misconfiguration: bits 6:3 must be zero: set: 5:4 \(0x30\)$/],
+    [0x4000_001fn, 1, 'reserved-value', /^misconfiguration: EMT \(bits 5:3\) has the reserved value 3$/],
+    [0x4000_0037n, 1, undefined, /^$/],
+  ] as const)('EPT: %i at level %i is %s', (raw, level, code, message) => {
+    const { problems } = at(x86Ept, level, raw)
+    expect(problems.map((problem) => problem.code)).toEqual(code === undefined ? [] : [code])
+    expect(problems[0]?.message ?? '').toMatch(message)
+  })
+  test('a value that a field reserves', () => {
+    expect(codes(at(riscv64, 0, 0x6000_0000_2000_00cfn, 3))).toEqual(['reserved-value'])
   })
 
   test('a table, and the level that it leads to', () => {

@@ -154,6 +154,8 @@ export interface Geometry {
   readonly missingOutputBits?: bigint
   /** How a walk ends that meets an address, of a table or of the output, beyond `oas` bits. Default `address-size`. */
   readonly beyond?: FaultType
+  /** How a walk ends that meets a set bit of a field whose bits fault. Default `reserved`. */
+  readonly reserved?: FaultType
 }
 
 /**

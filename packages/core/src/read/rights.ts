@@ -154,7 +154,8 @@ export class AccessRules {
     const { level } = entry.node
     if (entry.type !== 'table' && entry.type !== 'leaf') return voidFault(entry)
     const bits = faultingBits(entry.kind, entry.raw)
-    if (bits !== 0n) return { type: 'reserved', level, bits, reason: `reserved bits ${hex(bits)} are set in the entry at level ${level}` }
+    const { reserved = 'reserved' } = this.geometry
+    if (bits !== 0n) return { type: reserved, level, bits, reason: `reserved bits ${hex(bits)} are set in the entry at level ${level}` }
     return this.#faultBeyond(extract(entry.raw, entry.kind.address), level, entry.type === 'table' ? 'the table' : 'the output')
   }
 

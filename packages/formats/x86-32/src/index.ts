@@ -209,6 +209,7 @@ export const x8632: IoPageTableFmt<X8632Config, X8632Regs, X8632Params, X86Conte
   prot: (raw, kind, context) => x86Prot(raw, kind === PAGE ? 7n : 12n, context),
   context: () => x86Context({ cr4: 0n, efer: 0n }),
   parties: x86Parties,
+  use: ({ nested }) => (nested ? 'guest' : 'cpu'),
   regime: x86Regime,
   denies: x86Denies,
   fault: x86Fault,

@@ -249,6 +249,7 @@ export const x86Pae: IoPageTableFmt<X86PaeConfig, X86PaeRegs, X86PaeParams, X86C
   prot: (raw, kind, context) => x86Prot(raw, kind.sizes.some(({ pgsize }) => pgsize === SZ_4K) ? 7n : 12n, context),
   context: (config) => x86Context({ cr4: PAE, efer: efer(config) }),
   parties: x86Parties,
+  use: ({ nested }) => (nested ? 'guest' : 'cpu'),
   regime: x86Regime,
   denies: x86Denies,
   fault,

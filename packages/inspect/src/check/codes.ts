@@ -40,7 +40,7 @@ export const CHECK_CODES: Readonly<Record<CheckCode, CodeInfo>> = {
   'table-misaligned': { severity: 'error', what: 'a table is not aligned as the hardware needs it' },
   'address-out-of-range': { severity: 'error', what: 'a table, or what a leaf translates to, is beyond the address bits of the hardware' },
   cycle: { severity: 'error', what: 'a table is reached below itself' },
-  'table-shared': { severity: 'note', what: 'two descriptors point to the same table at the same level' },
+  'table-shared': { severity: 'note', what: 'descriptors point to the same table at the same level: one note a table' },
   'table-two-levels': { severity: 'error', what: 'the same memory is a table of two levels' },
   'repeat-inconsistent': { severity: 'error', what: 'the entries of one large page are not all the same' },
   'contiguous-inconsistent': {

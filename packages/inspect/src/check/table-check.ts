@@ -11,6 +11,7 @@ import type { Tables } from '../leaves/tables.ts'
 import type { CheckCode } from './codes.ts'
 import { groupFault } from './groups.ts'
 import { KindCheck, LeafCheck, type Verdict, Verdicts } from './leaf-check.ts'
+import { SharedTables } from './shared-tables.ts'
 
 /** What takes the findings and mappings of a walk. */
 export interface CheckSink {
@@ -62,6 +63,7 @@ export class TableCheck {
   readonly #limit: number
   readonly #leafChecks: Map<LaneLeaf, LeafCheck> = new Map()
   readonly #tableChecks: Map<LaneTable, KindCheck> = new Map()
+  readonly #shared: SharedTables = new SharedTables()
   /** The mapping that is being put together. */
   readonly #open = { iova: 0, paddr: 0, bytes: 0, verdict: undefined as Verdict | undefined }
 
@@ -86,6 +88,7 @@ export class TableCheck {
       else break
     }
     this.#flush()
+    this.#shared.tell((finding) => this.#sink.report('table-shared', finding))
   }
 
   /** Adds the physical addresses of the tables that were read. */
@@ -284,7 +287,7 @@ export class TableCheck {
     if (next % align !== 0) report('table-misaligned', `the table at ${hex(next)} is no multiple of ${hex(align)}`)
     const level = (seen >> LEVEL) - 1
     if (isAncestor) report('cycle', `the table at ${hex(next)} is its own ancestor`)
-    else if (!isNew) report('table-shared', `the table at ${hex(next)} is used before`)
+    else if (!isNew) this.#shared.add(next, child.ordinal, () => ({ ...this.#entry(frame, i), value: joined(lo, hi) }))
     else if ((seen & KNOWN) !== 0 && level !== child.node.level)
       report('table-two-levels', `the table at ${hex(next)} is one of level ${level}, too`)
   }

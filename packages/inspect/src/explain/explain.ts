@@ -1,6 +1,7 @@
 /** What one descriptor says: every bit of it by a format's declaration, and what is wrong. */
 import {
   type AnyFmt,
+  bitsOf,
   type Decoded,
   decode,
   entrySpan,
@@ -8,6 +9,7 @@ import {
   type Field,
   type Geometry,
   hex,
+  type Kind,
   type LeafKind,
   type LevelNode,
   type Piece,
@@ -144,9 +146,34 @@ function problemsOf(geometry: Geometry, entry: Decoded): readonly Problem[] {
   const beyond = outOfRangeBits(geometry, entry.kind as LeafKind | TableKind)
   if ((entry.raw & beyond) !== 0n) problems.push(outOfRange(geometry, entry))
   const reserved = entry.reserved & ~(entry.type === 'leaf' ? misalignedBits(geometry, entry) : 0n) & ~beyond
-  if (reserved !== 0n)
-    problems.push({ severity: 'warning', code: 'reserved-bits', message: `reserved bits are set: ${bitList(reserved)} (${hex(reserved)})` })
+  if (reserved !== 0n) problems.push(reservedProblem(geometry, entry.kind, reserved))
+  if (entry.type === 'leaf') problems.push(...reservedValues(geometry, entry.kind, entry.raw))
   return problems
+}
+
+/** Where such an entry is a misconfiguration, the whole field is told that must be zero. */
+function reservedProblem({ reserved }: Geometry, { fields }: Kind, bits: bigint): Problem {
+  const set = `${bitList(bits)} (${hex(bits)})`
+  const wrong = fields.filter((field) => field.reserved === 'faults' && (bits & bitsOf(field.pieces)) !== 0n)
+  if (reserved !== 'misconfigured' || wrong.length === 0)
+    return { severity: 'warning', code: 'reserved-bits', message: `reserved bits are set: ${set}` }
+  const where = wrong.flatMap(({ pieces }) => bitNames(pieces)).join(', ')
+  return { severity: 'error', code: 'misconfigured', message: `misconfiguration: bits ${where} must be zero: set: ${set}` }
+}
+
+function reservedValues({ reserved }: Geometry, { fields }: Kind, raw: bigint): Problem[] {
+  const word = reserved === 'misconfigured' ? 'misconfiguration: ' : ''
+  return fields.flatMap(({ name, pieces, reservedValues: values = [] }) => {
+    const value = extract(raw, pieces)
+    if (!values.includes(Number(value))) return []
+    return [
+      {
+        severity: 'error',
+        code: 'reserved-value',
+        message: `${word}${name} (bits ${bitNames(pieces).join(', ')}) has the reserved value ${value}`,
+      },
+    ]
+  })
 }
 
 function leafProblems(geometry: Geometry, leaf: Leaf): Problem[] {
