@@ -47,9 +47,12 @@ function arrows() {
 function undocumented() {
   const page = 'docs/adding-a-format.md'
   const trait = 'packages/core/src/format/format.ts'
+  const policy = 'packages/core/src/format/policy.ts'
   const text = readFileSync(ROOT + page, 'utf8')
   const [interfaces = ''] = readFileSync(ROOT + trait, 'utf8').split('export type AnyFmt')
-  const members = [...interfaces.matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(([, name]) => name)
+  const members = [...(interfaces + readFileSync(ROOT + policy, 'utf8')).matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(
+    ([, name]) => name,
+  )
   return members
     .filter((name) => !text.includes(`| \`${name}`) && !text.includes(`, \`${name}\``))
     .map((name) => `${page}: ${name} of ${trait} is missing`)

@@ -6,16 +6,14 @@ export { Device, Devres, DevresGuard } from './device/device.ts'
 export type { LifetimeDebug } from './device/lifetime.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
 export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './format/bits.ts'
-export { agreedConfig, checkConfig, configError } from './format/config.ts'
+export { agreedConfig, checkConfig, configError, type ReadOnlyFmt, readOnly } from './format/config.ts'
 export {
-  type Agreed,
   ALWAYS,
   type AnyFmt,
   type ConfigOf,
   type ContextOf,
   emptyOf,
   type Field,
-  type FormatConfig,
   type FoundRoot,
   field,
   type Geometry,
@@ -28,7 +26,6 @@ export {
   type NodeId,
   nodeOf,
   type ParamsOf,
-  type Policy,
   type RegsOf,
   slotBytes,
   splitField,
@@ -40,8 +37,8 @@ export {
   when,
 } from './format/format.ts'
 export { type MemoryPiece, memoryOf, type ReadMemory } from './format/physical.ts'
+export type { Agreed, FormatConfig, Policy } from './format/policy.ts'
 export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
-export { type ReadOnlyFmt, readOnly } from './format/read-only.ts'
 export {
   ACCESS_KINDS,
   type AccessFault,

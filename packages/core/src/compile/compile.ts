@@ -3,7 +3,8 @@
  * in objects of one shape whatever the format, so that the loops stay monomorphic. Descriptors are handled as a low and a high int32 lane.
  */
 import { ones } from '../format/bits.ts'
-import { type Agreed, type AnyFmt, type FormatConfig, type Geometry, nodeOf, type Policy } from '../format/format.ts'
+import { type AnyFmt, type Geometry, nodeOf } from '../format/format.ts'
+import type { Agreed, FormatConfig, Policy } from '../format/policy.ts'
 import type { OnePage } from '../hot/one-page.ts'
 import { HotNode } from './hot-node.ts'
 import { laneHi, laneLo } from './lane-pieces.ts'

@@ -1,15 +1,7 @@
 /** One node of a geometry, compiled: how the hot loops index it and tell its tables, leaves and empty entries apart. */
 import { bitsOf, deposit, type Match, ones } from '../format/bits.ts'
-import {
-  emptyOf,
-  type Geometry,
-  type LeafKind,
-  type LeafSize,
-  type LevelNode,
-  nodeOf,
-  type Policy,
-  type TableKind,
-} from '../format/format.ts'
+import { emptyOf, type Geometry, type LeafKind, type LeafSize, type LevelNode, nodeOf, type TableKind } from '../format/format.ts'
+import type { Policy } from '../format/policy.ts'
 import { distinct, excludes } from './distinct.ts'
 import { type LanePieces, laneHi, laneLo, lanePieces, lowAddress } from './lane-pieces.ts'
 import { LeafPlan } from './leaf-plan.ts'

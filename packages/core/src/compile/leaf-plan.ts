@@ -1,14 +1,7 @@
 /** One leaf size of one node, compiled: what mapping, unmapping and translating it needs. */
 import { lowestBit, type Match, ones, uncarried } from '../format/bits.ts'
-import {
-  type Agreed,
-  ALWAYS,
-  type FormatConfig,
-  type IoPageTableFmt,
-  type LeafKind,
-  type LeafSize,
-  type LevelNode,
-} from '../format/format.ts'
+import { ALWAYS, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from '../format/format.ts'
+import type { Agreed, FormatConfig } from '../format/policy.ts'
 import { PROT_LIMIT, type Prot } from '../format/prot.ts'
 import type { Moves } from '../hot/moves.ts'
 import { distinct, excludes } from './distinct.ts'

@@ -3,7 +3,8 @@
  * that no format's published types depend on the test kit.
  */
 import type { ErrorCode } from '../errors.ts'
-import type { Agreed, AnyFmt, ConfigOf, Geometry, Kind, LevelNode, RegsOf } from './format.ts'
+import type { AnyFmt, ConfigOf, Geometry, Kind, LevelNode, RegsOf } from './format.ts'
+import type { Agreed } from './policy.ts'
 import type { Prot } from './prot.ts'
 
 /** A value of a JSON document. */

@@ -1,7 +1,8 @@
 /** One table in several workers: the token that is posted, and opening it there. */
 import { PtPool, type PtPoolToken } from '@io-pgtable/pt-allocator'
 import { IoPgtableError } from '../errors.ts'
-import type { Agreed, AnyFmt, FormatConfig } from '../format/format.ts'
+import type { AnyFmt } from '../format/format.ts'
+import type { Agreed, FormatConfig } from '../format/policy.ts'
 
 /** A table as it is posted to a worker; opened there with `IoPageTable.attach`. */
 export interface TableToken {

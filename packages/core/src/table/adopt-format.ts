@@ -3,8 +3,9 @@
 import { IoPgtableError } from '../errors.ts'
 import { bitsOf } from '../format/bits.ts'
 import { agreedConfig, refuseUnknown } from '../format/config.ts'
-import type { Agreed, AnyFmt, FormatConfig, FoundRoot, Geometry, Kind, LeafKind, LeafSize, LevelNode, TableKind } from '../format/format.ts'
+import type { AnyFmt, FoundRoot, Geometry, Kind, LeafKind, LeafSize, LevelNode, TableKind } from '../format/format.ts'
 import type { ReadMemory } from '../format/physical.ts'
+import type { Agreed, FormatConfig } from '../format/policy.ts'
 import { kindOf } from '../read/decode.ts'
 import { TABLE_OPTIONS } from './table-options.ts'
 

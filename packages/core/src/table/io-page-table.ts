@@ -6,8 +6,9 @@ import { type ProtectOptions, protect } from '../change/protect.ts'
 import { trim } from '../change/trim.ts'
 import { unmap, unmapPages, unmapRange } from '../change/unmap.ts'
 import type { Device, Devres } from '../device/device.ts'
-import type { Agreed, AnyFmt, ConfigOf, ContextOf, FormatConfig, Geometry, RegsOf } from '../format/format.ts'
+import type { AnyFmt, ConfigOf, ContextOf, Geometry, RegsOf } from '../format/format.ts'
 import type { ReadMemory } from '../format/physical.ts'
+import type { Agreed, FormatConfig } from '../format/policy.ts'
 import type { Prot } from '../format/prot.ts'
 import { mapOne, mapOneMoved, type OnePage, translateOne, unmapOne } from '../hot/one-page.ts'
 import type { TableToken } from '../memory/share.ts'
@@ -208,10 +209,7 @@ export class IoPageTable<F extends AnyFmt = AnyFmt> implements Disposable {
     return trim(this.#request, range, gather)
   }
 
-  /**
-   * Visits the leaves that touch a range, or all, in order: each mapping once, and whole. The visitor may read the table, and ends the visit
-   * by returning false; the answer is false then.
-   */
+  /** Visits the leaves that touch a range, or all, in order: each mapping once, and whole. The visitor may read the table; false ends the visit, and is the answer. */
   forEachLeaf(range: AddressRange | undefined, visit: (leaf: Leaf) => unknown): boolean {
     return forEachLeaf(this.#request, range, visit)
   }
