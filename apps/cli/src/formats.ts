@@ -9,7 +9,11 @@ import { arm32LpaeS1 } from '../../../packages/formats/arm32-lpae-s1/src/index.t
 import { arm32LpaeS2 } from '../../../packages/formats/arm32-lpae-s2/src/index.ts'
 import { arm64LpaeS1 } from '../../../packages/formats/arm64-lpae-s1/src/index.ts'
 import { arm64LpaeS2 } from '../../../packages/formats/arm64-lpae-s2/src/index.ts'
+import { etnaviv } from '../../../packages/formats/etnaviv/src/index.ts'
+import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
+import { habana } from '../../../packages/formats/habana/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
+import { powervrRogue } from '../../../packages/formats/powervr-rogue/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
@@ -31,7 +35,11 @@ export const FORMATS: readonly AnyFmt[] = [
   arm32LpaeS2,
   arm64LpaeS1,
   arm64LpaeS2,
+  etnaviv,
+  gma500Sgx,
+  habana,
   maliUtgard,
+  powervrRogue,
   riscv64,
   riscv64G,
   sun50iIommu,

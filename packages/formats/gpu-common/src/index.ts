@@ -79,10 +79,10 @@ export function readAndWrite(readable: boolean, writable: boolean): Rights {
 /** Flags that take something away, and that hardware with one party and no execution has no bit for. */
 export const RESTRICTIONS: Prot = Prot.NOEXEC | Prot.PRIV
 
-/** Mapping by mapping, so that a prefix stays, and an unmap takes pages, not tables: what the drivers of these devices do. */
+/** Mapping by mapping, so that a prefix stays: what the drivers of these devices do. */
 export const PAGE_BY_PAGE: Policy = {
   conflict: 'entry',
-  freeTables: 'never',
+  freeTables: 'slot',
   flushOrder: 'walks-first',
   addPagesWithoutGather: false,
 }

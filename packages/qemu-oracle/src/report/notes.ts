@@ -53,5 +53,11 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'apple-dart2': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
   v3d: ['Recorded from the Linux driver v3d, and an independent walker agrees. No hardware walker. An entry with both size bits; the cap.'],
   'mali-utgard': ['Recorded from the Linux driver lima, and an independent walker agrees. No hardware walker. The effect of cache bits.'],
+  'gma500-sgx': ['Recorded from the Linux driver gma500, and an independent walker agrees. No hardware walker.'],
+  habana: ['Recorded from the Linux driver habanalabs, and an independent walker agrees. No hardware walker. The tree of device memory.'],
+  etnaviv: ['Recorded from the Linux driver etnaviv, and an independent walker agrees. No hardware walker. Exceptions of present entries.'],
+  'powervr-rogue': [
+    'Recorded from the Linux driver powervr, and an independent walker agrees. No hardware walker. Mixed page sizes, only read.',
+  ],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
