@@ -108,6 +108,37 @@ function tablesPass(subject: Subject): Pass {
   }
 }
 
+/** Unbinds every second page of a mapping: as one series, or in a call each. */
+function unbindPass(subject: Subject, operations: number, series: boolean): Pass {
+  const table = subject.create(newPool(subject.poolBytes))
+  const vm = new GpuVm<GpuBo & { readonly paddr: bigint }>({ start: subject.iova, range: BigInt(subject.bytes) })
+  const space = new GpuAddressSpace(vm, table)
+  const range = 2n * PAGE * BigInt(operations)
+  const bo = vm.obtain({ size: range, paddr: subject.paddr })
+  const all = { addr: subject.iova, range, bo, flags: PROT }
+  const unbinds = Array.from({ length: operations }, (_, i) => ({
+    op: 'unmap' as const,
+    addr: subject.iova + 2n * PAGE * BigInt(i),
+    range: PAGE,
+  }))
+  const reset = (): void => void space.map(all)
+  reset()
+  return {
+    run: () => {
+      if (series) return space.bind(unbinds).done
+      for (const unbind of unbinds) space.unmap(unbind)
+      return operations
+    },
+    expected: operations,
+    reset,
+    verify: () => {
+      expectEqual('a page that went', table.iovaToPhys(subject.iova), undefined)
+      expectEqual('the one behind it', table.iovaToPhys(subject.iova + PAGE), subject.paddr + PAGE)
+    },
+  }
+}
+
+const SERIES = [1, 10, 1_000, 100_000]
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 const WIDTHS = [1, 16, 256, 4_096]
 
@@ -134,5 +165,15 @@ export function gpuvmRows(subject: Subject): Row[] {
     units: REQUESTS * 2,
     prepare: () => tablesPass(subject),
   }
-  return [...splits, ...unmaps, tables]
+  const unbinds = SERIES.flatMap((operations) =>
+    (['series', 'calls'] as const).map((how) => ({
+      id: `gpuvm/unbind/${operations}/${how}`,
+      title: `unbind ${operations} pages with holes between them, ${how === 'series' ? 'as one series' : 'in a call each'}`,
+      unit: 'operation',
+      units: operations,
+      full: operations > 1_000,
+      prepare: () => unbindPass(subject, operations, how === 'series'),
+    })),
+  )
+  return [...splits, ...unmaps, tables, ...unbinds]
 }

@@ -1,11 +1,13 @@
 /** A VA space and the page tables that translate it: the steps of a request become operations of an `IoPageTable` of any format. */
 import { type AddressRange, hex, type IoPageTable, IoPgtableError, IotlbGather, inputRanges, type Prot, pageSizes } from '@io-pgtable/core'
+import { changesOf } from './changes.ts'
 import type { GpuVmPlan } from './plan.ts'
 import { type GpuVaRange, invalid, type MapRequest } from './request.ts'
+import { blamed, type GpuVmOperation, inSeries, SeriesError } from './series.ts'
 import { type AddressSpaceStats, flush, repair, TableRequest, type Target } from './table-request.ts'
 import { type Backing, contiguous } from './tables.ts'
 import type { GpuBo, GpuVmBo } from './va.ts'
-import type { GpuVm } from './vm.ts'
+import type { GpuVm, GpuVmSeries } from './vm.ts'
 
 /** What an address space needs of its driver. */
 export interface AddressSpaceOptions<O extends GpuBo> {
@@ -17,6 +19,20 @@ export interface AddressSpaceOptions<O extends GpuBo> {
   readonly lock?: (range: AddressRange) => void
   /** After the last change, also that of a rollback: invalidate the range, and let the device in again. */
   readonly unlock?: (range: AddressRange) => void
+}
+
+/** How {@link GpuAddressSpace.bind} takes an operation that fails. */
+export interface BindOptions {
+  /** `rollback`: nothing is done, and the error is thrown. `stop`: what comes before it is done, and the error returned. Default `rollback`. */
+  readonly onError?: 'rollback' | 'stop'
+}
+
+/** What {@link GpuAddressSpace.bind} did. */
+export interface BindResult {
+  /** Operations from the first on that are done. */
+  readonly done: number
+  /** Of the next one, where it failed. */
+  readonly error?: SeriesError
 }
 
 /**
@@ -77,8 +93,49 @@ export class GpuAddressSpace<O extends GpuBo = GpuBo> {
 
   /** Applies a plan of the VM. @returns it */
   apply(plan: GpuVmPlan<O>): GpuVmPlan<O> {
-    this.vm.apply(plan, new TableRequest(this.#target, plan))
+    const request = new TableRequest(this.#target, changesOf(plan))
+    const none = (): void => undefined
+    const ops = { begin: () => request.begin(), stepMap: none, stepUnmap: none, stepRemap: none, end: () => request.end() }
+    this.vm.apply(plan, { ...ops, abort: (_plan, error) => request.abort(error) })
     return plan
+  }
+
+  /**
+   * Does several operations as one request, each on what those before it leave: one lock, one flush, and of what they undo of one another
+   * nothing reaches the tables.
+   *
+   * @throws {@link SeriesError} with the place of the operation that failed; nothing has changed then. With `onError: 'stop'` that is
+   * returned, and what comes before it is done
+   */
+  bind(operations: readonly GpuVmOperation<O>[], { onError = 'rollback' }: BindOptions = {}): BindResult {
+    let result: BindResult = { done: operations.length }
+    while (result.done > 0 || operations.length === 0) {
+      try {
+        this.#applySeries(this.vm.series(operations.slice(0, result.done)))
+        return result
+      } catch (error) {
+        const place = error instanceof SeriesError && error.code !== 'EFAULT' ? error.index : undefined
+        if (onError === 'rollback' || place === undefined) throw error
+        result = { done: place, error: error as SeriesError }
+      }
+    }
+    return result
+  }
+
+  #applySeries(series: GpuVmSeries<O>): void {
+    const { operations, changes } = series
+    const request = new TableRequest(this.#target, changes)
+    this.vm.applySeries(series, () => {
+      try {
+        request.begin()
+        request.end()
+      } catch (error) {
+        request.abort(error)
+        const { place } = request
+        const index = place === undefined ? -1 : blamed(operations, place, place.mapping)
+        throw inSeries(error, index, operations[index])
+      }
+    })
   }
 
   /** Syncs what waits since a driver's `sync` threw in a rollback. Every request does so first. */

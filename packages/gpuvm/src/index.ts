@@ -1,5 +1,6 @@
 /** The GPU VA space manager, and the way of its steps into page tables. See the README. */
-export { type AddressSpaceOptions, GpuAddressSpace } from './address-space.ts'
+export { type AddressSpaceOptions, type BindOptions, type BindResult, GpuAddressSpace } from './address-space.ts'
+export type { Changes, Piece } from './changes.ts'
 export {
   describePlan,
   describeStep,
@@ -11,7 +12,8 @@ export {
   type UnmapStep,
 } from './plan.ts'
 export type { GpuVaRange, GpuVmOptions, MapRequest, ReservedRange } from './request.ts'
+export { describeOperation, type GpuVmOperation, SeriesError } from './series.ts'
 export type { AddressSpaceStats } from './table-request.ts'
 export { type Backing, contiguous, type Segment } from './tables.ts'
 export type { GpuBo, GpuVa, GpuVmBo } from './va.ts'
-export { GpuVm } from './vm.ts'
+export { GpuVm, type GpuVmSeries } from './vm.ts'

@@ -1,7 +1,6 @@
 /** One request at work on the tables: what its steps change, noted as it goes, so that it can be put back. */
 import { type AddressRange, hex, type IoPageTable, IoPgtableError, type IotlbGather, nodeOf, type Prot } from '@io-pgtable/core'
-import { additionsOf, boundariesOf, hullOf, joined, joinPieces, keptOf, type Piece, removalOf } from './pieces.ts'
-import type { GpuVmOps, GpuVmPlan, MapStep, RemapStep, UnmapStep } from './plan.ts'
+import { type Boundary, boundariesOf, type Changes, clustersOf, joinPieces, type Piece } from './changes.ts'
 import { type Backing, leafAt, mapPiece, unmapHoley } from './tables.ts'
 import type { GpuBo } from './va.ts'
 
@@ -39,61 +38,66 @@ interface Change<O extends GpuBo> {
   bytes: number
 }
 
-export class TableRequest<O extends GpuBo> implements GpuVmOps<O> {
+/** Where a request is at work: what it maps, or takes away, from an address on. */
+export interface Place<O extends GpuBo> extends Piece<O> {
+  readonly mapping: boolean
+}
+
+export class TableRequest<O extends GpuBo> {
   readonly #target: Target<O>
-  readonly #plan: GpuVmPlan<O>
+  readonly #changes: Changes<O>
   readonly #unmapped: Change<O>[] = []
   readonly #mapped: Change<O>[] = []
   /** What is to be unmapped next, all in one range. */
   readonly #run: Piece<O>[] = []
-  /** What is to be mapped at the end. */
-  readonly #coming: Piece<O>[] = []
-  #locked: AddressRange | undefined = undefined
+  #locked: readonly AddressRange[] = []
+  #place: Place<O> | undefined = undefined
 
-  constructor(target: Target<O>, plan: GpuVmPlan<O>) {
+  constructor(target: Target<O>, changes: Changes<O>) {
     this.#target = target
-    this.#plan = plan
+    this.#changes = changes
+  }
+
+  /** Where it stopped. */
+  get place(): Place<O> | undefined {
+    return this.#place
   }
 
   /** Locks what will change, and makes the boundaries: what can run out of memory first comes before any translation changes. */
-  begin(plan: GpuVmPlan<O>): void {
+  begin(): void {
     const { lock, stats } = this.#target
     stats.requests++
     repair(this.#target)
     flush(this.#target)
-    const cuts = this.#cutsOf(plan)
-    const hull = cuts.reduce((range, { leaf }) => joined(range, leaf), hullOf(plan))
-    if (hull === undefined) return
-    lock?.(hull)
-    this.#locked = hull
-    for (const { at } of cuts) this.#cut(at)
-  }
-
-  stepUnmap(step: UnmapStep<O>): void {
-    this.#remove(removalOf(step))
-  }
-
-  stepRemap(step: RemapStep<O>): void {
-    this.#remove(removalOf(step))
-  }
-
-  stepMap(step: MapStep<O>): void {
-    this.#coming.push(...additionsOf(this.#plan, step))
+    const cuts = this.#cuts()
+    const ranges = clustersOf(
+      this.#changes,
+      cuts.map(({ leaf }) => leaf),
+    )
+    for (const [i, range] of ranges.entries()) {
+      lock?.(range)
+      this.#locked = ranges.slice(0, i + 1)
+    }
+    for (const cut of cuts) this.#cut(cut)
   }
 
   /** The one flush comes between what goes and what comes: an address never changes from one translation to another without it. */
-  end(plan: GpuVmPlan<O>): void {
+  end(): void {
     const { stats } = this.#target
+    const { removals, additions, kept, steps } = this.#changes
+    for (const piece of removals) this.#remove(piece)
     this.#unmapRun()
+    this.#place = undefined
     flush(this.#target)
-    for (const piece of joinPieces(this.#coming)) this.#map(piece)
+    for (const piece of joinPieces(additions)) this.#map(piece)
+    this.#place = undefined
     this.#unlock()
-    stats.steps += plan.steps.length
-    for (const { range } of keptOf(plan)) stats.kept += range
+    stats.steps += steps
+    stats.kept += kept
   }
 
   /** Puts everything back. @throws `EFAULT` when that is not possible */
-  abort(_plan: GpuVmPlan<O>, cause: unknown): void {
+  abort(cause: unknown): void {
     const target = this.#target
     target.stats.rollbacks++
     for (const { piece, bytes } of [...this.#mapped, ...this.#unmapped])
@@ -109,21 +113,24 @@ export class TableRequest<O extends GpuBo> implements GpuVmOps<O> {
   }
 
   /** The leaves that hold both what goes and what stays. Not only remaps need a boundary: a mapping split with `keep` shares its leaf. */
-  #cutsOf(plan: GpuVmPlan<O>): { at: bigint; leaf: AddressRange }[] {
-    return boundariesOf(plan).flatMap((at) => {
+  #cuts(): (Boundary<O> & { leaf: AddressRange })[] {
+    return boundariesOf(this.#changes).flatMap((boundary) => {
+      const { at } = boundary
       const leaf = leafAt(this.#target.table, at)
-      return leaf === undefined || leaf.iova === at ? [] : [{ at, leaf: { first: leaf.iova, last: leaf.iova + BigInt(leaf.size) - 1n } }]
+      return leaf === undefined || leaf.iova === at
+        ? []
+        : [{ ...boundary, leaf: { first: leaf.iova, last: leaf.iova + BigInt(leaf.size) - 1n } }]
     })
   }
 
-  #cut(at: bigint): void {
+  #cut({ at, piece }: Boundary<O>): void {
     const { table, gather, stats } = this.#target
+    this.#place = { ...piece, addr: at, mapping: false }
     if (table.cut(at, gather)) stats.cuts++
   }
 
   /** Neighbours are unmapped together: they may share a leaf. */
-  #remove(piece: Piece<O> | undefined): void {
-    if (piece === undefined) return
+  #remove(piece: Piece<O>): void {
     const last = this.#run.at(-1)
     if (last !== undefined && last.addr + last.range !== piece.addr) this.#unmapRun()
     this.#run.push(piece)
@@ -133,6 +140,7 @@ export class TableRequest<O extends GpuBo> implements GpuVmOps<O> {
     const [first] = this.#run
     if (first === undefined) return
     const { table, gather } = this.#target
+    this.#place = { ...first, mapping: false }
     const changes = this.#run.splice(0).map((piece) => ({ piece, bytes: Number(piece.range) }))
     const wanted = changes.reduce((sum, { bytes }) => sum + bytes, 0)
     this.#unmapped.push(...changes)
@@ -154,6 +162,7 @@ export class TableRequest<O extends GpuBo> implements GpuVmOps<O> {
     this.#mapped.push(change)
     mapPiece(this.#target, piece, (bytes) => {
       change.bytes = bytes
+      this.#place = { ...piece, addr: piece.addr + BigInt(bytes), mapping: true }
     })
   }
 
@@ -163,15 +172,13 @@ export class TableRequest<O extends GpuBo> implements GpuVmOps<O> {
     const { geometry } = table
     const span = 1n << BigInt(nodeOf(geometry, geometry.top).shift)
     const ranges = this.#mapped.map(({ piece: { addr, range } }) => ({ first: addr, last: addr + range - 1n }))
-    const hull = ranges.reduce<AddressRange | undefined>(joined, undefined)
-    if (hull === undefined) return
-    table.trim({ first: hull.first - (hull.first % span), last: hull.last - (hull.last % span) + span - 1n }, gather)
+    for (const { first, last } of ranges) table.trim({ first: first - (first % span), last: last - (last % span) + span - 1n }, gather)
   }
 
   #unlock(): void {
-    const range = this.#locked
-    if (range !== undefined) this.#target.unlock?.(range)
-    this.#locked = undefined
+    const ranges = this.#locked
+    this.#locked = []
+    for (const range of ranges) this.#target.unlock?.(range)
   }
 }
 

@@ -1,6 +1,6 @@
 /** What an address space does with its tables: exact unmaps, and mapping the memory of buffer objects. */
 import { hex, type IoPageTable, IoPgtableError, type IotlbGather, type Leaf, type Prot } from '@io-pgtable/core'
-import type { Piece } from './pieces.ts'
+import type { Piece } from './changes.ts'
 import { invalid } from './request.ts'
 import type { GpuBo } from './va.ts'
 

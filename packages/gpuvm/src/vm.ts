@@ -3,8 +3,10 @@
  * which steps a request takes, and all mappings of a buffer object.
  */
 import { hex, IoPgtableError } from '@io-pgtable/core'
+import type { Changes } from './changes.ts'
 import type { GpuVmOps, GpuVmPlan, GpuVmStep } from './plan.ts'
 import { Extent, type GpuVaRange, type GpuVmOptions, invalid, type MapRequest, type ReservedRange } from './request.ts'
+import { type GpuVmOperation, inSeries, SeriesChanges } from './series.ts'
 import { BoNode, checkBo, continues, type GpuBo, type GpuVa, type GpuVmBo, VaNode } from './va.ts'
 import { VaTree } from './va-tree.ts'
 
@@ -21,6 +23,8 @@ class OwnPlan<O extends GpuBo> implements GpuVmPlan<O> {
   readonly version: number
   /** The buffer object of an evict or restore. */
   readonly bo: BoNode<O> | undefined
+  /** Whether that was evicted before. */
+  readonly wasEvicted: boolean
 
   constructor(plan: GpuVmPlan<O> & { readonly steps: readonly OwnStep<O>[] }, vm: GpuVm<O>, version: number, bo: BoNode<O> | undefined) {
     this.kind = plan.kind
@@ -30,6 +34,31 @@ class OwnPlan<O extends GpuBo> implements GpuVmPlan<O> {
     this.vm = vm
     this.version = version
     this.bo = bo
+    this.wasEvicted = bo?.evicted ?? false
+  }
+}
+
+/** Plans of operations that follow one another, and what they change together. Made by a {@link GpuVm}, and good until that changes. */
+export interface GpuVmSeries<O extends GpuBo = GpuBo> {
+  readonly operations: readonly GpuVmOperation<O>[]
+  /** Of each operation, on the state that those before it leave. */
+  readonly plans: readonly GpuVmPlan<O>[]
+  readonly changes: Changes<O>
+}
+
+class OwnSeries<O extends GpuBo> implements GpuVmSeries<O> {
+  readonly operations: readonly GpuVmOperation<O>[]
+  readonly plans: readonly OwnPlan<O>[]
+  readonly changes: Changes<O>
+  readonly vm: GpuVm<O>
+  readonly version: number
+
+  constructor(parts: Pick<OwnSeries<O>, 'operations' | 'plans' | 'changes'>, vm: GpuVm<O>, version: number) {
+    this.operations = parts.operations
+    this.plans = parts.plans
+    this.changes = parts.changes
+    this.vm = vm
+    this.version = version
   }
 }
 
@@ -165,12 +194,66 @@ export class GpuVm<O extends GpuBo = GpuBo> {
    */
   apply(plan: GpuVmPlan<O>, ops: GpuVmOps<O>): void {
     if (!(plan instanceof OwnPlan) || plan.vm !== this) throw invalid('apply', `the plan is none of ${this.name}`)
+    this.#change(plan, hex(plan.addr), () => take(plan, ops))
+    this.#commit(plan)
+  }
+
+  /**
+   * Plans operations that follow one another. Nothing changes.
+   * @throws {@link SeriesError} with the place of the operation that cannot be
+   */
+  series(operations: readonly GpuVmOperation<O>[]): GpuVmSeries<O> {
+    if (this.#applying) throw new IoPgtableError('EBUSY', 'series', `a request of ${this.name} is under way`)
+    const version = this.#version
+    const all = new SeriesChanges<O>()
+    const plans: OwnPlan<O>[] = []
+    try {
+      for (const operation of operations) {
+        const plan = this.#planned(operation)
+        all.note(plan, plan.bo)
+        plans.push(plan)
+        this.#commit(plan)
+      }
+      return new OwnSeries({ operations, plans, changes: all.result() }, this, version)
+    } catch (error) {
+      throw inSeries(error, plans.length, operations[plans.length])
+    } finally {
+      for (const plan of plans.reverse()) this.#undo(plan)
+      plans.reverse()
+      this.#version = version
+    }
+  }
+
+  /**
+   * Changes the VA space as a series says, after `change` has changed the tables. Should that throw, the VA space stays as it was.
+   * @throws as {@link GpuVm.apply}
+   */
+  applySeries(series: GpuVmSeries<O>, change: () => void): void {
+    if (!(series instanceof OwnSeries) || series.vm !== this) throw invalid('applySeries', `the series is none of ${this.name}`)
+    this.#change(series, undefined, change)
+    for (const plan of series.plans) this.#commit(plan)
+  }
+
+  #planned(operation: GpuVmOperation<O>): OwnPlan<O> {
+    switch (operation.op) {
+      case 'map':
+        return this.smMap(operation) as OwnPlan<O>
+      case 'unmap':
+        return this.smUnmap(operation) as OwnPlan<O>
+      case 'evict':
+      case 'restore':
+        return this[operation.op](operation.bo) as OwnPlan<O>
+      default:
+        throw invalid('series', `op ${String((operation as { op: unknown }).op)}: map, unmap, evict or restore expected`)
+    }
+  }
+
+  #change({ version }: { readonly version: number }, value: string | undefined, change: () => void): void {
     if (this.#applying) throw new IoPgtableError('EBUSY', 'apply', `a request of ${this.name} is under way`)
-    if (plan.version !== this.#version) throw invalid('apply', 'the plan is out of date: plan the request again', hex(plan.addr))
+    if (version !== this.#version) throw invalid('apply', 'the plan is out of date: plan the request again', value)
     this.#applying = true
     try {
-      take(plan, ops)
-      this.#commit(plan)
+      change()
     } finally {
       this.#applying = false
     }
@@ -188,6 +271,21 @@ export class GpuVm<O extends GpuBo = GpuBo> {
       else this.#remove(step.va)
       if (step.prev !== undefined) this.#enter(step.prev)
       if (step.next !== undefined) this.#enter(step.next)
+    }
+  }
+
+  /** Takes back what entering the plan did last. */
+  #undo({ steps, bo, wasEvicted }: OwnPlan<O>): void {
+    if (bo !== undefined) {
+      bo.evicted = wasEvicted
+      return
+    }
+    for (let i = steps.length - 1; i >= 0; i--) {
+      const step = steps[i] as OwnStep<O>
+      if (step.next !== undefined) this.#remove(step.next)
+      if (step.prev !== undefined) this.#remove(step.prev)
+      if (step.op === 'map') this.#remove(step.va)
+      else this.#enter(step.va)
     }
   }
 

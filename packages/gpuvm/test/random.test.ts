@@ -12,6 +12,7 @@ describe.each(FORMATS)('$name', (format) => {
     for (let i = 0; i < REQUESTS; i++) requests.step()
     expect(requests.finish()).toBe(0)
     expect(requests.tally.cuts).toBeGreaterThan(0)
+    expect(requests.tally.stopped).toBeGreaterThan(0)
     expect(Object.keys(requests.tally.failed).length).toBeGreaterThan(3)
   })
 })

@@ -5,7 +5,7 @@
 import { seededIntegers } from '@io-pgtable/conformance'
 import { type IoPageTable, IoPgtableError, SZ_4K, type TlbFlushOps } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
-import { type AddressSpaceStats, GpuAddressSpace, GpuVm, type GpuVmBo, type Segment } from '../../src/index.ts'
+import { type AddressSpaceStats, GpuAddressSpace, GpuVm, type GpuVmBo, type GpuVmOperation, type Segment } from '../../src/index.ts'
 import { exhaust, newPool, type TestFormat } from './formats.ts'
 
 const PAGES = 2048
@@ -39,7 +39,17 @@ export interface Tally {
   cuts: number
   flushes: number
   keptBytes: bigint
+  /** Series that ended at an operation, with those before it done. */
+  stopped: number
 }
+
+/** An operation, and what it does to the model. */
+interface RandomOperation<T = GpuVmOperation<Bo>> {
+  readonly operation: T
+  readonly update: () => void
+}
+
+type Op<K> = Extract<GpuVmOperation<Bo>, { readonly op: K }>
 
 export class RandomRequests {
   readonly #pick: (limit: number) => number
@@ -60,7 +70,7 @@ export class RandomRequests {
   #fault: Fault | undefined = undefined
   #faultAfter = 0
   #syncs = 0
-  readonly tally: Tally = { requests: 0, failed: {}, steps: 0, cuts: 0, flushes: 0, keptBytes: 0n }
+  readonly tally: Tally = { requests: 0, failed: {}, steps: 0, cuts: 0, flushes: 0, keptBytes: 0n, stopped: 0 }
 
   constructor(format: TestFormat, seed: number) {
     this.#pick = seededIntegers(seed)
@@ -119,11 +129,52 @@ export class RandomRequests {
   #request(): { kind: string; run: () => void; update: () => void } {
     const kind = this.#pick(100)
     if (kind < 4) return this.#badRequest()
-    if (kind < 14) return this.#moveRequest(this.#pick(this.#bos.length))
-    const [first, count] = kind < 17 ? [0, USABLE] : this.#range()
+    if (kind < 24) return this.#series()
+    if (kind < 32) return this.#moveRequest(this.#pick(this.#bos.length))
+    const { operation, update } = kind < 34 ? this.#unmap(0, USABLE) : this.#operation()
+    if (operation.op === 'map') return { kind: 'map', run: () => void this.#space.map(operation), update }
+    return { kind: 'unmap', run: () => void this.#space.unmap(operation), update }
+  }
+
+  /** Several operations at once; where they may end early, the last of them may be a bad one. */
+  #series(): { kind: string; run: () => void; update: () => void } {
+    const evicted = new Map(this.#bos.map((bo) => [bo, bo.evicted]))
+    const all = Array.from({ length: 1 + this.#pick(this.#pick(4) === 0 ? 40 : 6) }, (): RandomOperation => {
+      if (this.#pick(5) > 0) return this.#operation()
+      const bo = this.#bos[this.#pick(this.#bos.length)]!
+      const op = evicted.get(bo) ? 'restore' : 'evict'
+      evicted.set(bo, op === 'evict')
+      return { operation: { op, bo }, update: () => {} }
+    })
+    const stops = this.#pick(2) === 0
+    if (stops && this.#pick(4) === 0)
+      all.splice(this.#pick(all.length), 0, { operation: { op: 'unmap', addr: START, range: 1n }, update: () => {} })
+    let { length: done } = all
+    const run = (): void => {
+      const result = this.#space.bind(
+        all.map(({ operation }) => operation),
+        { onError: stops ? 'stop' : 'rollback' },
+      )
+      done = result.done
+      if (result.error !== undefined) this.tally.stopped++
+      if (done < all.length !== (result.error !== undefined)) throw new Error(`${done} of ${all.length} operations, ${result.error}`)
+      if (result.error !== undefined && result.error.index !== done) throw new Error(`stopped before ${done}, at ${result.error.index}`)
+    }
+    const update = (): void => {
+      for (const one of all.slice(0, done)) one.update()
+    }
+    return { kind: 'series', run, update }
+  }
+
+  #unmap(first: number, count: number): RandomOperation<Op<'unmap'>> {
+    const operation = { op: 'unmap', addr: START + BigInt(first) * PAGE, range: BigInt(count) * PAGE } as const
+    return { operation, update: () => void this.#bo.fill(-1, first, first + count) }
+  }
+
+  #operation(): RandomOperation<Op<'map' | 'unmap'>> {
+    const [first, count] = this.#range()
+    if (this.#pick(100) < 30) return this.#unmap(first, count)
     const range = { addr: START + BigInt(first) * PAGE, range: BigInt(count) * PAGE }
-    if (kind < 40)
-      return { kind: 'unmap', run: () => void this.#space.unmap(range), update: () => void this.#bo.fill(-1, first, first + count) }
     const index = this.#pick(2) * this.#pick(this.#bos.length)
     const bo = this.#bos[index]!
     const offset = [first, first, 512 * this.#pick(3), this.#pick(PAGES)][this.#pick(4)]!
@@ -133,7 +184,7 @@ export class RandomRequests {
       this.#flags.fill(flags, first, first + count)
       for (let i = 0; i < count; i++) this.#offset[first + i] = offset + i
     }
-    return { kind: 'map', run: () => void this.#space.map({ ...range, bo, offset: BigInt(offset) * PAGE, flags }), update }
+    return { operation: { op: 'map', ...range, bo, offset: BigInt(offset) * PAGE, flags }, update }
   }
 
   /** Moves an object away, or back to another place. */
@@ -246,6 +297,8 @@ export class RandomRequests {
   #countFlushes(before: AddressSpaceStats): void {
     const { cuts, flushes } = this.#space.stats
     const broken = this.#format.breaks ? cuts - before.cuts : 0
+    // a series that stops at an error may have tried, and put back, more
+    if (this.#space.stats.rollbacks > before.rollbacks) return
     if (flushes - before.flushes > 1) throw new Error(`${flushes - before.flushes} gathers for a request`)
     if (!this.#format.ranged && this.#syncs > 1 + broken)
       throw new Error(`${this.#syncs} flushes for a request with ${broken} broken blocks`)
