@@ -62,7 +62,7 @@ describe.each(CONFIGS)('%s', (_name, config) => {
           }
         table.free()
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 })

@@ -49,7 +49,7 @@ describe.each(CONFIGS)('%s', (_name, config) => {
             expect(translate(table.regs.satp, table.readMemory, iova)).toBe(table.iovaToPhys(iova))
         table.free()
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 })

@@ -47,7 +47,7 @@ describe.each(CONFIGS)('%s', (_name, config) => {
         for (const probe of probes.map(BigInt)) expect(translate(table.regs.satp, table.readMemory, probe)).toBe(table.iovaToPhys(probe))
         table.free()
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 })

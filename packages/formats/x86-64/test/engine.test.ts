@@ -51,7 +51,7 @@ describe.each(CONFIGS)('%s', (_name, config) => {
             expect(translate(cr3, cr4, table.readMemory, iova, encryption)).toBe(table.iovaToPhys(iova))
         table.free()
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 })
