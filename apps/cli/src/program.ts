@@ -8,6 +8,7 @@ import { addExplain } from './commands/explain.ts'
 import { addFault } from './commands/fault.ts'
 import { addFind } from './commands/find.ts'
 import { addFormats } from './commands/formats.ts'
+import { addLog } from './commands/log.ts'
 import { addReplay } from './commands/replay.ts'
 import { addStreams } from './commands/streams.ts'
 import { addTranslate } from './commands/translate.ts'
@@ -32,6 +33,7 @@ const COMMANDS: readonly AddCommand[] = [
   addFind,
   addStreams,
   addFault,
+  addLog,
   addBuild,
   addReplay,
 ]

@@ -43,8 +43,13 @@ export function reportJson(report: FaultReport, walked: FaultWalk | undefined): 
 }
 
 /** The record as people read it. */
-export function reportLines(report: FaultReport, { color }: Io): string[] {
-  const { name, explanation, sid, pasid, access, ipa, fault, facts, manual, fields, reserved } = report
+export function reportLines(report: FaultReport, io: Io): string[] {
+  return [...summaryLines(report, io), ...fieldLines(report, io)]
+}
+
+/** What it says; without its fields. */
+export function summaryLines(report: FaultReport, { color }: Io): string[] {
+  const { name, explanation, sid, pasid, access, ipa, fault, facts, manual } = report
   const { level, stage } = fault
   const told = [
     ...(sid === undefined ? [] : [['device', `${busDeviceFunction(sid)} (${sid})${pasid === undefined ? '' : `, pasid ${pasid}`}`]]),
@@ -59,6 +64,11 @@ export function reportLines(report: FaultReport, { color }: Io): string[] {
     `${color.bold(name)}: ${color.red(explanation)}`,
     color.dim(manual),
     ...columns(told.map(([what = '', text = '']) => [`  ${what}`, text])),
+  ]
+}
+
+function fieldLines({ fields, reserved }: FaultReport, { color }: Io): string[] {
+  return [
     '',
     ...columns(fields.map((field) => [`  ${field.bits.join(',')}`, field.name, hex(field.value), field.meaning ?? field.doc])),
     ...(reserved === 0n ? [] : [color.yellow(`  bits of no field are set: ${hex(reserved)}`)]),

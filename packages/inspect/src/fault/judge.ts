@@ -3,7 +3,6 @@ import {
   ACCESS_KINDS,
   type Access,
   type AccessFault,
-  AccessRules,
   type AddressVerdict,
   extract,
   type Field,
@@ -12,6 +11,7 @@ import {
   neededRight,
 } from '@io-pgtable/core'
 import type { Tables } from '../leaves/tables.ts'
+import { rulesOf } from '../rights/rules.ts'
 import type { FaultReport } from './report.ts'
 
 export interface Judgement {
@@ -20,16 +20,19 @@ export interface Judgement {
   readonly text: string
 }
 
-/** What the tables make of the access of a record. `address`: the input address of these tables. */
-export function judgeFault(tables: Tables, report: FaultReport, address: bigint): Judgement {
-  const rules = new AccessRules(tables.format, tables.geometry, tables.context)
+/**
+ * What the tables make of the access of a record. `address`: the input address of these tables. `namesMemory`: the registers of memory types
+ * are known.
+ */
+export function judgeFault(tables: Tables, report: FaultReport, address: bigint, namesMemory = true): Judgement {
+  const rules = rulesOf(tables)
   const verdict = rules.translate(tables.roots, tables.read, address)
   const faults = accessesOf(report).flatMap((access) => {
     const fault = rules.fault(verdict, access)
     return fault === undefined ? [] : [fault]
   })
   const [first] = faults
-  if (!isOfTables(report)) return elsewhere(verdict, first)
+  if (!isOfTables(report)) return elsewhere(namesMemory ? verdict : { ...verdict, memory: undefined }, first)
   if (first === undefined) {
     const why = 'they have changed since, a TLB still has the old entry, or other tables were used'
     return { agrees: false, text: `the tables let this access through: ${why}` }
