@@ -1,6 +1,6 @@
 /** The tables that a fault record is about, walked: by the registers of its IOMMU, or of the CPU's or GPU's format. */
 import { hex } from '@io-pgtable/core'
-import { type FaultReport, type Finding, judgeFault, type Translation, translate } from '@io-pgtable/inspect'
+import { type FaultReport, type Finding, judgeFault, type TranslateOptions, type Translation, translate } from '@io-pgtable/inspect'
 import { FORMATS } from './formats.ts'
 import { IOMMUS, openTargets, type Target, type TargetOptions, type Targets } from './targets.ts'
 import { UsageError } from './usage.ts'
@@ -36,6 +36,8 @@ function formatsOf({ kind, facts, fault, fields }: FaultReport): readonly string
       return ['x86_64']
     case 'riscv-cpu':
       return fault.stage === 2 ? ['riscv64-g'] : ['riscv64']
+    case 'ept':
+      return ['x86-ept']
     case 'mali':
       return ['arm-mali-lpae']
     case 'dart':
@@ -91,7 +93,7 @@ async function walkTargets(report: FaultReport, { image, targets, findings }: Ta
     const isSecond = stage === 2 && walks.length > 0
     const at: bigint | undefined = isSecond ? (report.ipa ?? address) : address
     if (at === undefined) break
-    const translation: Translation = await image.loading(() => translate(target.tables, at))
+    const translation: Translation = await image.loading(() => translate(target.tables, at, accessAsked(report)))
     walks.push({ target, translation })
     judged.push({ ...(await image.loading(() => judgeFault(target.tables, report, at))), stage })
     address = translation.paddr
@@ -100,6 +102,11 @@ async function walkTargets(report: FaultReport, { image, targets, findings }: Ta
   const decisive = own.length > 0 ? own : judged
   const verdict = decisive.find(({ agrees }) => agrees) ?? decisive.at(-1)
   return { walks, agrees: verdict?.agrees, text: verdict?.text ?? `no tables translate ${hex(iova)}`, findings }
+}
+
+/** The access of a record, as a translation asks about it; with a party that is not known, the privileged one. */
+export function accessAsked({ access: { type, privileged = true } }: FaultReport): TranslateOptions {
+  return type === undefined ? {} : { access: { access: type, privileged } }
 }
 
 /** Those that translate the address, stage 1 before stage 2; with none, the first one, which says why. */

@@ -38,6 +38,20 @@ const ARMV7 = [
 
 const X86 = [...sparseImage([[0x1000n, 0x2067n]], 4096), '--cr3', '0x1000', '--cr4', '0x20']
 
+const EPT = [
+  ...sparseImage(
+    [
+      [0x1000n, 0x2007n],
+      [0x2000n, 0x3007n],
+      [0x3000n, 0x4007n],
+      [0x4008n, 0x5031n],
+    ],
+    4096,
+  ),
+  '--eptp',
+  '0x101e',
+]
+
 const CASES: readonly Case[] = [
   {
     name: 'VT-d: not mapped',
@@ -100,6 +114,20 @@ const CASES: readonly Case[] = [
     args: ['armv7', '0x817', '0x20', ...ARMV7],
     agrees: true,
     explanation: /entry 0 of the table at 0x2bcc8800/,
+    walks: 1,
+  },
+  {
+    name: 'EPT: a write to a page that is read-only',
+    args: ['ept', '0x18a', '0x1000', ...EPT],
+    agrees: true,
+    explanation: /W 0/,
+    walks: 1,
+  },
+  {
+    name: 'EPT: nothing there',
+    args: ['ept', '0x181', '0x2000', ...EPT],
+    agrees: true,
+    explanation: /entry 2 of the table at 0x4000/,
     walks: 1,
   },
   {

@@ -31,7 +31,7 @@ test('one object a record, in the order of the log, with line, walk and verdict'
     kind: 'arm64',
     access: { iova: '0xffff0000f5c3fff8', type: 'write', privileged: true },
     fault: { type: 'permission', level: 3, stage: 1 },
-    walks: [{ paddr: '0x17553fff8' }],
+    walks: [{ paddr: null, rights: { privileged: 'r--' }, fault: { type: 'permission', level: 3 } }],
     agrees: true,
     explanation: expect.stringMatching(/entry 63 of the table at 0x17ea57000.*AP 2/) as string,
   })

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { IoPgtableError } from '@io-pgtable/core'
 import { judgeFault, type LogFormats, type LogRecord, LogScanner, loggedTables, translate } from '@io-pgtable/inspect'
-import { type FaultWalk, walkFault } from '../fault-walk.ts'
+import { accessAsked, type FaultWalk, walkFault } from '../fault-walk.ts'
 import { FORMATS } from '../formats.ts'
 import type { Io } from '../io.ts'
 import { linesOf } from '../log-lines.ts'
@@ -92,7 +92,8 @@ function walkedByEntries({ report, walk }: LogRecord): FaultWalk | undefined {
     const found = loggedTables(walk, iova, ROLES)
     if (found === undefined) return undefined
     const { tables, missing } = found
-    const walks = [{ target: { tables }, translation: translate(tables, iova) }]
+    const { memory: _, ...translation } = translate(tables, iova, accessAsked(report))
+    const walks = [{ target: { tables }, translation }]
     if (missing !== undefined)
       return { walks, agrees: undefined, text: `the log does not have ${missing}, with which the walk goes on`, findings: [] }
     const { agrees, text } = judgeFault(tables, report, iova, false)
