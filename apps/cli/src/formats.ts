@@ -12,8 +12,10 @@ import { arm64LpaeS2 } from '../../../packages/formats/arm64-lpae-s2/src/index.t
 import { etnaviv } from '../../../packages/formats/etnaviv/src/index.ts'
 import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
 import { habana } from '../../../packages/formats/habana/src/index.ts'
+import { intelIpu } from '../../../packages/formats/intel-ipu/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
 import { powervrRogue } from '../../../packages/formats/powervr-rogue/src/index.ts'
+import { qcomA2xx } from '../../../packages/formats/qcom-a2xx/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
@@ -38,8 +40,10 @@ export const FORMATS: readonly AnyFmt[] = [
   etnaviv,
   gma500Sgx,
   habana,
+  intelIpu,
   maliUtgard,
   powervrRogue,
+  qcomA2xx,
   riscv64,
   riscv64G,
   sun50iIommu,

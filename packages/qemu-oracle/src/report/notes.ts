@@ -59,5 +59,7 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'powervr-rogue': [
     'Recorded from the Linux driver powervr, and an independent walker agrees. No hardware walker. Mixed page sizes, only read.',
   ],
+  'intel-ipu': ['Recorded from the Linux drivers ipu3-imgu and intel-ipu6, and an independent walker agrees. No hardware walker.'],
+  'qcom-a2xx': ['Recorded from the Linux driver msm, and an independent walker agrees. No hardware walker. Split mode.'],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
