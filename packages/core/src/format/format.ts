@@ -71,6 +71,8 @@ export interface TableKind extends KindBase {
   readonly encode?: boolean
   /** What is left of the rights of everything below. A table takes away only what it knows. Left out: all. */
   readonly limits?: Meaning<Rights>
+  /** Whether all translations below are shared by every address space. Left out: it does not say so. */
+  readonly global?: Meaning<boolean>
   /** What hardware writes into it when it is walked. */
   updates?(context: unknown): Updates
 }
@@ -90,6 +92,8 @@ export interface LeafKind extends KindBase {
   readonly traps?: Meaning<Traps | undefined>
   /** The memory type. Left out: the tables do not tell. */
   readonly memory?: Meaning<MemoryType>
+  /** Whether every address space shares it, so that a TLB does not look at its address space id. Left out: no. */
+  readonly global?: Meaning<boolean>
   /** What hardware writes into it when it is used. */
   updates?(context: unknown): Updates
 }

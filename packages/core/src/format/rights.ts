@@ -135,6 +135,10 @@ export interface WalkFault {
 export interface AccessFault extends WalkFault {
   readonly access: AccessKind
   readonly privileged: boolean
+  /** Of stage 2: the address that it was given. */
+  readonly ipa?: bigint
+  /** Of stage 2: it was to fetch a table of stage 1. */
+  readonly onWalk?: boolean
 }
 
 /** How hardware reports a fault. */

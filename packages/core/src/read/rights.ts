@@ -95,6 +95,11 @@ export class AccessRules {
     return this.#meaning(leaf.kind.memory, leaf, above)
   }
 
+  /** Whether every address space shares a leaf, or all that is below a table. */
+  isGlobal(entry: DecodedLeaf | DecodedTable, above?: DecodedTable): boolean {
+    return this.#meaning(entry.kind.global, entry, above) ?? false
+  }
+
   /** What descriptors from the root down to any of them say; the way of `walkAddress` fits. */
   path(path: readonly Decoded[]): PathVerdict {
     const steps: Rights[] = []

@@ -72,7 +72,7 @@ function tableData(APTable: number): Rights {
   return Right.ALL & ~(APTable & 1 ? USER_DATA : 0) & ~(APTable & 2 ? Right.WRITE : 0)
 }
 
-type Leaf = Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'updates'>
+type Leaf = Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'global' | 'updates'>
 type Table = Pick<TableKind, 'limits'>
 
 const LIMITS64: Meaning<Rights, Stage1Regime> = meaning(
@@ -157,13 +157,18 @@ const MEMORY: Meaning<MemoryType, { readonly mair: bigint }> = meaning(['AttrInd
 )
 
 const AP2 = 1n << 7n
-const stage1 = (grants: Meaning<Rights, Stage1Regime>): Leaf => ({ grants, traps: TRAPS, memory: MEMORY, updates: updates(AP2, AP2) })
+const GLOBAL: Meaning<boolean> = meaning(['nG'], ({ nG }) => nG === 0)
+/** A regime with one privilege has no address space ids. */
+const ALWAYS_GLOBAL: Meaning<boolean> = meaning([], () => true)
+function stage1(grants: Meaning<Rights, Stage1Regime>, global = GLOBAL): Leaf {
+  return { grants, traps: TRAPS, memory: MEMORY, global, updates: updates(AP2, AP2) }
+}
 
 /** Of AArch64's stage 1, of AArch32's, and of a regime with one privilege. */
 export const RIGHTS64: { readonly leaf: Leaf; readonly table: Table } = { leaf: stage1(GRANTS64), table: { limits: LIMITS64 } }
 export const RIGHTS32: { readonly leaf: Leaf; readonly table: Table } = { leaf: stage1(GRANTS32), table: { limits: LIMITS32 } }
 export const RIGHTS_SINGLE: { readonly leaf: Leaf; readonly table: Table } = {
-  leaf: stage1(GRANTS_SINGLE),
+  leaf: stage1(GRANTS_SINGLE, ALWAYS_GLOBAL),
   table: { limits: LIMITS_SINGLE },
 }
 
@@ -242,10 +247,19 @@ const STATUS: Readonly<Partial<Record<AccessFault['type'], readonly [code: numbe
   'unknown-memory': [0x14, 'synchronous external abort on a walk'],
 }
 
-/** The fault status code, with the level in bits 1:0 (0 where none is known); level -1 has codes of its own. WnR of a data abort. */
-export function armFault({ type, level = 0, access }: AccessFault): ArchFault {
+/**
+ * The fault status code, with the level in bits 1:0 (0 where none is known); level -1 has codes of its own. WnR of a data abort, and S1PTW of
+ * stage 2, whose fetches are reads; an IPA as HPFAR_EL2.FIPA has it.
+ */
+export function armFault({ type, level = 0, access, ipa, onWalk }: AccessFault): ArchFault {
   const [base, name] = STATUS[type] ?? [0x04, 'translation fault']
   const below = type === 'address-size' ? 0x29 : type === 'translation' ? 0x2b : 0x13
   const FSC = level < 0 ? below : base | level
-  return { name: `${name}, level ${level}`, codes: { FSC, WnR: access === 'write' ? 1 : 0 } }
+  return {
+    name: `${name}, level ${level}`,
+    codes: {
+      ...{ FSC, WnR: access === 'write' && !onWalk ? 1 : 0 },
+      ...(ipa !== undefined && { S1PTW: onWalk ? 1 : 0, FIPA: Number(ipa >> 12n) }),
+    },
+  }
 }

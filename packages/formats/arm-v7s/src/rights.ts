@@ -52,8 +52,10 @@ function trapsOf(values: Values, domain: number, context: ArmV7sContext): Traps 
 
 const PERMISSIONS = ['AP[2]', 'AP[1:0]', 'XN']
 
+const GLOBAL: Meaning<boolean> = meaning(['nG'], ({ nG }) => nG === 0)
+
 /** `domain`, `pxn`: the fields that have them; pages have them in the table entry above, supersections no domain: it is 0. */
-function rights(domain: string | undefined, pxn: string): Pick<LeafKind, 'grants' | 'traps'> {
+function rights(domain: string | undefined, pxn: string): Pick<LeafKind, 'grants' | 'traps' | 'global'> {
   const own = domain === undefined ? [] : [domain]
   const domainIn = (values: Values): number => (domain === undefined ? 0 : (values[domain] ?? 0))
   const grants: Meaning<Rights, ArmV7sContext> = meaning([...PERMISSIONS, pxn, ...own], (values, context) =>
@@ -62,7 +64,7 @@ function rights(domain: string | undefined, pxn: string): Pick<LeafKind, 'grants
   const traps: Meaning<Traps | undefined, ArmV7sContext> = meaning(['AP[1:0]', ...own], (values, context) =>
     trapsOf(values, domainIn(values), context),
   )
-  return { grants, traps }
+  return { grants, traps, global: GLOBAL }
 }
 
 const MEMORY: Meaning<MemoryType, ArmV7sContext> = meaning(['TEX', 'C', 'B', 'S'], ({ TEX = 0, C = 0, B = 0, S = 0 }, context) => {
@@ -82,7 +84,7 @@ function updates(bit: bigint): (context: unknown) => Updates {
 }
 
 /** The meanings of a leaf's fields. */
-export type Leaf = Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'updates'>
+export type Leaf = Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'global' | 'updates'>
 const SECTION_FLAG = 1n << 10n
 const PAGE_FLAG = 1n << 4n
 

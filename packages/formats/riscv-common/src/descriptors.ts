@@ -21,7 +21,7 @@ import {
   when,
 } from '@io-pgtable/core'
 import { A, N, NAPOT_64K, NAPOT_MASK, R, U, V, W, X } from './bits.ts'
-import { RISCV_G_GRANTS, RISCV_GRANTS, RISCV_MEMORY, RISCV_SHADOW_GRANTS, riscvTraps, riscvUpdates } from './rights.ts'
+import { RISCV_G_GRANTS, RISCV_GLOBAL, RISCV_GRANTS, RISCV_MEMORY, RISCV_SHADOW_GRANTS, riscvTraps, riscvUpdates } from './rights.ts'
 
 /** What an implementation may have beyond the base: each gives a meaning to bits that are reserved without it. */
 export type RiscvExtension = 'Svnapot' | 'Svpbmt' | 'Svrsw60t59b' | 'Zicfiss'
@@ -99,6 +99,7 @@ function pointer(scheme: RiscvScheme, level: number): TableKind {
     address: [[ppnTop(scheme), 10, 12]],
     child: `L${level - 1}`,
     fields: pointerFields(scheme),
+    ...(!scheme.gStage && { global: RISCV_GLOBAL }),
   }
 }
 
@@ -131,13 +132,14 @@ function leavesAt(scheme: RiscvScheme, level: number, prefix = '', special: Matc
   return [{ ...range, set: set | NAPOT_64K }, page, invalid('reserved NAPOT', base, 'reserved')]
 }
 
-function meanings(scheme: RiscvScheme, shadow: boolean): Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'updates'> {
+function meanings(scheme: RiscvScheme, shadow: boolean): Pick<LeafKind, 'grants' | 'traps' | 'memory' | 'global' | 'updates'> {
   const pbmt = has(scheme, 'Svpbmt') && scheme.entryBytes === 8
   const writable = shadow ? [] : ['W']
   return {
     grants: scheme.gStage ? RISCV_G_GRANTS : shadow ? RISCV_SHADOW_GRANTS : RISCV_GRANTS,
     traps: riscvTraps(writable, pbmt),
     ...(pbmt && { memory: RISCV_MEMORY }),
+    ...(!scheme.gStage && { global: RISCV_GLOBAL }),
     updates: riscvUpdates,
   }
 }

@@ -58,6 +58,9 @@ export const RISCV_G_GRANTS: Meaning<Rights> = meaning(['R', 'W', 'X'], ({ R = 0
   forAll((R && Right.READ) | (W && Right.WRITE) | (X && Right.EXECUTE)),
 )
 
+/** Of a leaf, and of all below a pointer. */
+export const RISCV_GLOBAL: Meaning<boolean> = meaning(['G'], ({ G }) => G === 1)
+
 /** A clear: any access. D clear: a write to what may be written to. A reserved memory type faults. */
 export function riscvTraps(writable: readonly string[], pbmt: boolean): Meaning<Traps | undefined, RiscvRegime | undefined> {
   return meaning(['A', 'D', ...writable, ...(pbmt ? ['PBMT'] : [])], ({ A = 0, D = 0, W = 0, PBMT = 0 }, regime) => {
@@ -121,11 +124,11 @@ const PAGE_FAULT: Readonly<Record<AccessKind, number>> = { execute: 12, read: 13
 const GUEST_PAGE_FAULT: Readonly<Record<AccessKind, number>> = { execute: 20, read: 21, write: 23 }
 const ACCESS_FAULT: Readonly<Record<AccessKind, number>> = { execute: 1, read: 5, write: 7 }
 
-/** The exception code of scause. Memory that is not there is an access fault; all else is a page fault. */
-export function riscvFault({ type, access }: AccessFault, gStage: boolean): ArchFault {
+/** The exception code of scause; of a guest-page fault htval, too. Memory that is not there is an access fault; all else is a page fault. */
+export function riscvFault({ type, access, ipa }: AccessFault, gStage: boolean): ArchFault {
   const isAccess = type === 'address-size' || type === 'walk-abort' || type === 'unknown-memory'
   const codes = isAccess ? ACCESS_FAULT : gStage ? GUEST_PAGE_FAULT : PAGE_FAULT
   const who = access === 'read' ? 'load' : access === 'write' ? 'store/AMO' : 'instruction'
   const what = isAccess ? 'access fault' : gStage ? 'guest-page fault' : 'page fault'
-  return { name: `${who} ${what}`, codes: { cause: codes[access] } }
+  return { name: `${who} ${what}`, codes: { cause: codes[access], ...(ipa !== undefined && !isAccess && { htval: Number(ipa >> 2n) }) } }
 }

@@ -30,6 +30,7 @@ import {
   X86_GLOBAL,
   X86_GRANTS_NO_XD,
   X86_POLICY,
+  X86_SHARED,
   type X86Context,
   type X86Controls,
   type X86Roots,
@@ -96,6 +97,7 @@ const PAGE: LeafKind = {
   fields: [...COMMON, X86_DIRTY, field('PAT', 7, 7, 'page-attribute table index, bit 2', { section: 'SDM 4.9.2' }), X86_GLOBAL, IGNORED],
   grants: X86_GRANTS_NO_XD,
   memory: x86Memory(false),
+  global: X86_SHARED,
   updates: x86Updates,
 }
 
@@ -143,6 +145,7 @@ function largePage(oas: number): LeafKind {
     ],
     grants: X86_GRANTS_NO_XD,
     memory: x86Memory(false),
+    global: X86_SHARED,
     updates: x86Updates,
   }
 }

@@ -28,6 +28,7 @@ import {
 import {
   X86_GRANTS,
   X86_POLICY,
+  X86_SHARED,
   x86Denies,
   x86Fault,
   x86LeafBits,
@@ -93,6 +94,7 @@ function kindsAt({ oas, encryptionBit, nx = true }: X8664Params, level: number, 
     fields: [...leafFields(level, nx), ...encryption],
     grants: X86_GRANTS,
     memory: x86Memory(encryptionBit !== 0),
+    global: X86_SHARED,
     updates: x86Updates,
   }
   if (level === 1) return [empty, leaf]

@@ -21,7 +21,17 @@ const base: X8664Config = { pgsizeBitmap: 0x4020_1000n, ias: 48, oas: 52 }
 const CPU: X8664Params = { levels: 5, ias: 57, oas: 52, window: 'sign-extended', encryptionBit: 0 }
 /** A CPU of which cr3 and cr4 are known. */
 const CONTEXT = {
-  ...{ pat: 0x0007_0406_0007_0406n, encryptionBit: 0, wp: true, nx: true, smep: false, smap: false, nested: false, allowed: 63 },
+  ...{
+    pat: 0x0007_0406_0007_0406n,
+    encryptionBit: 0,
+    wp: true,
+    nx: true,
+    pge: false,
+    smep: false,
+    smap: false,
+    nested: false,
+    allowed: 63,
+  },
   assumed: ['CR0.WP 1', 'EFER.NXE 1'],
 }
 const PROTS = Array.from({ length: 64 }, (_, prot) => prot).filter((prot) => prot & (Prot.READ | Prot.WRITE))

@@ -13,6 +13,8 @@ export interface X86Context extends Assuming {
   readonly nx: boolean
   /** CR4.SMEP: a supervisor fetches no instructions from user pages. */
   readonly smep: boolean
+  /** CR4.PGE: there are global pages. */
+  readonly pge: boolean
   /** CR4.SMAP: nor does it access their data, unless the state has AC. */
   readonly smap: boolean
   /** Nested paging: every access of a guest counts as one of user mode (APM 15.25.5). */
@@ -44,6 +46,7 @@ export const X86_RESET_PAT = 0x0007_0406_0007_0406n
 
 const WP = 1n << 16n
 const NXE = 1n << 11n
+const PGE = 1n << 7n
 const SMEP = 1n << 20n
 const SMAP = 1n << 21n
 
@@ -54,7 +57,7 @@ export function x86Context(
 ): X86Context {
   const has = (register: bigint, bit: bigint): boolean => (register & bit) !== 0n
   return {
-    ...{ pat, encryptionBit, nested, allowed, smep: has(cr4, SMEP), smap: has(cr4, SMAP) },
+    ...{ pat, encryptionBit, nested, allowed, smep: has(cr4, SMEP), pge: has(cr4, PGE) && !nested, smap: has(cr4, SMAP) },
     ...{ wp: has(cr0 ?? WP, WP), nx: has(efer ?? NXE, NXE) },
     assumed: [...(cr0 === undefined && !nested ? ['CR0.WP 1'] : []), ...(efer === undefined ? ['EFER.NXE 1'] : [])],
   }

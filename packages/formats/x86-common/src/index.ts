@@ -6,4 +6,4 @@
 export { X86_POLICY, x86LeafBits, x86Prot } from './attributes.ts'
 export { X86_RESET_PAT, type X86Context, type X86Controls, type X86Roots, x86Context, x86Root } from './context.ts'
 export { X86_DIRTY, X86_GLOBAL, x86Common } from './fields.ts'
-export { X86_GRANTS, X86_GRANTS_NO_XD, x86Denies, x86Fault, x86Memory, x86Parties, x86Regime, x86Updates } from './rights.ts'
+export { X86_GRANTS, X86_GRANTS_NO_XD, X86_SHARED, x86Denies, x86Fault, x86Memory, x86Parties, x86Regime, x86Updates } from './rights.ts'

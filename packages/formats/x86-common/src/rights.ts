@@ -31,6 +31,9 @@ export const X86_GRANTS_NO_XD: Meaning<Rights> = meaning(
   ({ 'R/W': writable, 'U/S': user }) => (user ? Right.ALL : Right.PRIVILEGED) & ~(writable ? 0 : Right.WRITE),
 )
 
+/** G counts where CR4.PGE is set: all address spaces share the page. */
+export const X86_SHARED: Meaning<boolean, X86Context> = meaning(['G'], ({ G }, { pge }) => pge && G === 1)
+
 export function x86Parties({ nested }: X86Context): Parties {
   return nested ? ['all'] : PARTIES
 }
@@ -95,7 +98,7 @@ export function x86Updates(): Updates {
  * The page-fault error code: P, W/R, U/S, RSVD, I/D (SDM 4.7); of an address that is not canonical, a general protection. I/D tells
  * instruction fetches only where NXE or SMEP is set.
  */
-export function x86Fault({ type, access, privileged }: AccessFault, { nested, nx, smep }: X86Context): ArchFault {
+export function x86Fault({ type, access, privileged, onWalk }: AccessFault, { nested, nx, smep }: X86Context): ArchFault {
   if (type === 'not-canonical') return { name: '#GP, or #SS for the stack', codes: { vector: 13, error: 0 } }
   const present = type === 'permission' || type === 'reserved' ? 1 : 0
   const error =
@@ -104,5 +107,9 @@ export function x86Fault({ type, access, privileged }: AccessFault, { nested, nx
     (privileged && !nested ? 0 : 4) |
     (type === 'reserved' ? 8 : 0) |
     (access === 'execute' && (nx || (smep && !nested)) ? 16 : 0)
-  return nested ? { name: '#VMEXIT(NPF)', codes: { exitcode: 0x400, exitinfo1: error } } : { name: '#PF', codes: { vector: 14, error } }
+  // APM 15.25.6: bit 32, the final address; bit 33, a table of the guest's
+  const stage = onWalk === undefined ? 0 : onWalk ? 0x2_0000_0000 : 0x1_0000_0000
+  return nested
+    ? { name: '#VMEXIT(NPF)', codes: { exitcode: 0x400, exitinfo1: error + stage } }
+    : { name: '#PF', codes: { vector: 14, error } }
 }

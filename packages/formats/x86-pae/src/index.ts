@@ -37,6 +37,7 @@ import {
   X86_GLOBAL,
   X86_GRANTS,
   X86_POLICY,
+  X86_SHARED,
   type X86Context,
   type X86Controls,
   type X86Roots,
@@ -149,6 +150,7 @@ function leafKind(params: X86PaeParams, level: 1 | 2): Kind {
     fields: [...COMMON, X86_DIRTY, ...(level === 1 ? small : large), X86_GLOBAL, IGNORED, ...highFields(params)],
     grants: X86_GRANTS,
     memory: x86Memory(false),
+    global: X86_SHARED,
     updates: x86Updates,
   }
 }
