@@ -21,6 +21,10 @@ export function tableOptions(command: Command): Command {
     .option('--reg <name=value>', 'a register, raw; again for more. Most can be written as --ttbr0 VALUE, too: see iopt formats NAME', pair)
     .option('--root <address>', 'instead of registers: a root table; again for formats with several', collect)
     .option('--config <config>', 'with --root: the configuration, by number or name (see iopt formats NAME), or JSON')
+    .option(
+      '--regime <name>',
+      'the translation regime whose registers these are: el1, el2, el2e2h, el3, stage2, hyp (see iopt formats NAME)',
+    )
     .option('--sid <n>', 'of an IOMMU: one stream', integer)
     .option('--pasid <n>', 'one PASID, SubstreamID or process of it', integer)
     .option('--stage <n>', 'of nested translation: 1 or 2', integer)

@@ -1,6 +1,8 @@
 /** Registers of a format as text: which there are, of which type, and what a command line's values become. */
 import { type AnyFmt, hex, IoPgtableError, memoryOf, type ReadMemory } from '@io-pgtable/core'
 import { parseInteger } from '@io-pgtable/inspect'
+import { didYouMean } from './names.ts'
+import { inRegime, REGIME } from './regimes.ts'
 import { UsageError } from './usage.ts'
 
 /** A register, as a format's own configurations show it. */
@@ -36,6 +38,14 @@ function samples(format: AnyFmt): readonly { readonly values: Values; readonly r
  * The registers that a format's hardware has: those that its configurations show, and all others that it looks at when it looks for roots.
  */
 export function registersOf(format: AnyFmt): readonly Register[] {
+  let registers = registersKnown.get(format)
+  if (registers === undefined) registersKnown.set(format, (registers = findRegisters(format)))
+  return registers
+}
+
+const registersKnown = new WeakMap<AnyFmt, readonly Register[]>()
+
+function findRegisters(format: AnyFmt): readonly Register[] {
   const all = samples(format)
   const registers = new Map<string, unknown>()
   for (const { values } of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
@@ -88,15 +98,36 @@ export function registerValues(format: AnyFmt, texts: Readonly<Record<string, st
   const registers = registersOf(format)
   const values = givenRegisters(format, texts)
   const missing = registers.flatMap((register) => pathsOf(register).filter((path) => isMissing(register, path, values)))
-  if (missing.length > 0) throw new UsageError(`${format.FORMAT} needs ${missing.map((path) => `--${option} ${path}=VALUE`).join(' and ')}`)
+  const write = (path: string): string => `--${option} ${path}=VALUE`
+  const roots = rootRegisters(format).filter((name) => !missing.includes(name))
+  const noRoot = roots.length > 0 && roots.every((name) => !(name in values))
+  const all = [...missing.map(write), ...(noRoot ? [roots.map(write).join(' or ')] : [])]
+  if (all.length > 0) throw new UsageError(`${format.FORMAT} needs ${all.join(' and ')}`)
   return values
+}
+
+/** Registers of which each gives a root: one of them is needed. */
+function rootRegisters(format: AnyFmt): readonly string[] {
+  const names = samples(format).flatMap(({ values, read }) => Object.keys(values).filter((name) => losesRoots(format, values, name, read)))
+  return [...new Set(names)]
+}
+
+function losesRoots(format: AnyFmt, values: Values, name: string, read: ReadMemory): boolean {
+  const { [name]: _, ...rest } = values
+  try {
+    return format.rootsFromRegs(rest, read).length < format.rootsFromRegs(values, read).length
+  } catch (error) {
+    return error instanceof IoPgtableError
+  }
 }
 
 /** The same, of which some may be missing. @throws UsageError */
 export function givenRegisters(format: AnyFmt, texts: Readonly<Record<string, string>>): Values {
   const registers = registersOf(format)
   const values: Record<string, unknown> = {}
-  for (const [path, text] of Object.entries(texts)) {
+  const { plain, regime } = inRegime(format, texts, registers.flatMap(pathsOf))
+  if (regime?.value !== undefined) values[REGIME] = regime.value
+  for (const [path, text] of Object.entries(plain)) {
     const [name = '', part] = path.split('.')
     const { sample } = registerAt(format, registers, path)
     if (part === undefined) values[name] = parseValue(path, text, sample)
@@ -112,7 +143,8 @@ function pathsOf({ name, parts }: Register): readonly string[] {
 
 function registerAt({ FORMAT }: AnyFmt, registers: readonly Register[], path: string): Register {
   const found = registers.find((register) => pathsOf(register).includes(path))
-  if (found === undefined) throw new UsageError(`${FORMAT} has no register ${path}: ${registers.flatMap(pathsOf).join(', ')}`)
+  const known = registers.flatMap(pathsOf)
+  if (found === undefined) throw new UsageError(`${FORMAT} has no register ${path}: ${known.join(', ')}${didYouMean(path, known)}`)
   return found
 }
 

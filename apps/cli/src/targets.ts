@@ -16,6 +16,8 @@ import {
 } from '@io-pgtable/inspect'
 import { configOf, geometryOf } from './configs.ts'
 import { FORMATS } from './formats.ts'
+import { didYouMean, knownName } from './names.ts'
+import { formatNameIn, fullNames, REGIME } from './regimes.ts'
 import { registersOf, registerValues } from './registers.ts'
 import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
@@ -25,9 +27,10 @@ const ALIASES: Readonly<Record<string, string>> = { ept: 'x86-ept' }
 
 /** The format of that id, or of another name for it. @throws UsageError */
 export function formatOf(id: string): AnyFmt {
-  const wanted = Object.hasOwn(ALIASES, id) ? ALIASES[id] : id
-  const format = FORMATS.find(({ FORMAT }) => FORMAT === wanted)
-  if (format === undefined) throw new UsageError(`there is no format ${id}: ${FORMATS.map(({ FORMAT }) => FORMAT).join(', ')}`)
+  const known = FORMATS.map(({ FORMAT }) => FORMAT)
+  const wanted = knownName(id, [...known, ...Object.keys(ALIASES)]) ?? id
+  const format = FORMATS.find(({ FORMAT }) => FORMAT === (ALIASES[wanted] ?? wanted))
+  if (format === undefined) throw new UsageError(`there is no format ${id}: ${known.join(', ')}${didYouMean(id, known)}`)
   return format
 }
 
@@ -57,6 +60,7 @@ export interface TargetOptions {
   readonly sid?: bigint
   readonly pasid?: bigint
   readonly stage?: bigint
+  readonly regime?: string
   /** Registers that have an option of their own. */
   readonly [register: string]: unknown
 }
@@ -165,7 +169,10 @@ async function openStreams(iommu: Iommu, options: TargetOptions, image: MemoryIm
     if (text !== undefined) registers[name] = integer(text)
   }
   const missing = iommu.needs.filter((name) => registers[name] === undefined)
-  if (missing.length > 0) throw new UsageError(missing.map((name) => `--${optionName(name)} VALUE is needed`).join('; '))
+  if (missing.length > 0)
+    throw new UsageError(
+      `${missing.map((name) => `--${optionName(name)} VALUE`).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} needed`,
+    )
   const scanner = iommu.scan(registers, image.read)
   const { streams, ...scan } = await image.loading(() => scanner.run())
   return { ...scan, streams: streams.filter((stream) => isWanted(stream, options)) }
@@ -179,7 +186,7 @@ function refuseOthers(options: TargetOptions, names: readonly string[]): void {
     ...iommuOptions(options),
   ]
   const unknown = given.find((name) => !names.includes(name))
-  if (unknown !== undefined) throw new UsageError(`this IOMMU has no register ${unknown}: ${names.join(', ')}`)
+  if (unknown !== undefined) throw new UsageError(`this IOMMU has no register ${unknown}: ${names.join(', ')}${didYouMean(unknown, names)}`)
   if (options.root !== undefined || options.config !== undefined)
     throw new UsageError('--root and --config are of a format; the tables of an IOMMU are found by its registers')
 }
@@ -200,8 +207,9 @@ function tablesOfStream(stream: Stream, { stage }: TargetOptions): readonly Targ
 }
 
 /** The tables of a format: by its registers, or by roots and a configuration. */
-function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory): readonly Tables[] {
-  const { root, config, sid, pasid, stage } = options
+function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory): readonly Tables[] {
+  const { root, config, sid, pasid, stage, regime } = options
+  const format = formatOf(formatNameIn(named, regime))
   if (sid !== undefined || pasid !== undefined || stage !== undefined)
     throw new UsageError('--sid, --pasid and --stage select streams of an IOMMU; a format has none')
   if (root === undefined && config !== undefined) throw new UsageError('--config goes with --root: registers say what their tables are')
@@ -213,7 +221,8 @@ function formatTables(format: AnyFmt, options: TargetOptions, read: ReadMemory):
 
 /** All registers of the options, as they were written. */
 export function registerTextsOf(options: TargetOptions): Readonly<Record<string, string>> {
-  return { ...iommuTexts(options), ...ownRegisters(options), ...options.reg }
+  const regime = options.regime === undefined ? {} : { [REGIME]: options.regime }
+  return { ...iommuTexts(options), ...ownRegisters(options), ...regime, ...options.reg }
 }
 
 /** Registers of IOMMUs among the options: a format that lacks them says so. */
@@ -237,8 +246,10 @@ function rootGiven(format: AnyFmt, { root = [], config }: TargetOptions, texts: 
 
 /** Every register of every format has an option of its own, where no other has its name. */
 export const REGISTER_OPTIONS: readonly string[] = [
-  ...new Set(FORMATS.flatMap((format) => registersOf(format).map(({ name }) => name))),
-].sort()
+  ...new Set(FORMATS.flatMap((format) => [...registersOf(format).map(({ name }) => name), ...fullNames(format)])),
+]
+  .filter((name) => name !== REGIME)
+  .sort()
 
 /** `root`, `stream 8 ttbr0`, `0000:00:01.0` and its like: what a line of output begins with. */
 export function targetName({ tables, stream }: Target): string {

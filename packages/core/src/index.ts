@@ -39,6 +39,7 @@ export {
 export { type MemoryPiece, memoryOf, type ReadMemory } from './format/physical.ts'
 export type { Agreed, FormatConfig, Policy } from './format/policy.ts'
 export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
+export type { Regime } from './format/regimes.ts'
 export {
   ACCESS_KINDS,
   type AccessFault,

@@ -6,7 +6,7 @@ import { FORMATS } from '../formats.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
 import { registersOf } from '../registers.ts'
-import { formatOf, IOMMUS } from '../targets.ts'
+import { formatOf, IOMMUS, optionName } from '../targets.ts'
 import { columns, levelText, sizeText, table } from '../text.ts'
 
 interface Options {
@@ -17,12 +17,30 @@ interface Options {
 export function addFormats(program: Command, io: Io): void {
   const command = program
     .command('formats')
-    .argument('[name]', 'one format')
+    .argument('[name]', 'one format, or an IOMMU: its registers')
     .description('the formats; or one: its levels, sizes, fields, configurations and registers')
     .option('--config <config>', 'the configuration whose levels are shown: a number, a name, or JSON')
-    .action((name: string | undefined, options: Options) => (name === undefined ? all(io, options) : one(io, formatOf(name), options)))
+    .action((name: string | undefined, options: Options) => run(io, name, options))
   jsonOption(command, 'one object a format')
   examples(command, 'iopt formats', 'iopt formats arm64-lpae-s1', `iopt formats arm64-lpae-s1 --config '{"ias":39}'`)
+}
+
+function run(io: Io, name: string | undefined, options: Options): void {
+  if (name === undefined) all(io, options)
+  else if (Object.hasOwn(IOMMUS, name)) iommu(io, name, options)
+  else one(io, formatOf(name), options)
+}
+
+/** The registers by which an IOMMU's streams are found. */
+function iommu(io: Io, name: string, { json }: Options): void {
+  const { title, needs, optional } = IOMMUS[name] as (typeof IOMMUS)[string]
+  const registers = [...needs.map((each) => ({ name: each, required: true })), ...optional.map((each) => ({ name: each, required: false }))]
+  if (json) {
+    io.out(`${JSON.stringify({ iommu: name, title, registers })}\n`)
+    return
+  }
+  const rows = registers.map(({ name: each, required }) => [`  --${optionName(each)}`, 'number', required ? 'needed' : ''])
+  io.out(`${io.color.bold(name)}  ${title}\n\n${io.color.bold('registers')}\n${columns(rows).join('\n')}\n`)
 }
 
 function all(io: Io, { json }: Options): void {
@@ -57,6 +75,11 @@ function one(io: Io, format: AnyFmt, { config, json }: Options): void {
   io.out(`\n${color.bold('registers')}\n`)
   const registers = registersOf(format).map(({ name, isRequired, sample }) => [`  --${name}`, typeText(sample), isRequired ? 'needed' : ''])
   io.out(`${columns(registers).join('\n')}\n`)
+  const regimes = Object.entries(format.regimes ?? {}).map(([regime, { registers: names }]) => [
+    `  ${regime}`,
+    Object.keys(names).join(', '),
+  ])
+  if (regimes.length > 1) io.out(`\n${color.bold('regimes')}\n${columns(regimes).join('\n')}\n`)
 }
 
 function nodeText(node: LevelNode, { color }: Io): string {

@@ -3,6 +3,7 @@ import { hex } from '@io-pgtable/core'
 import { DEFAULT_LIMIT, type Stream } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
+import { didYouMean } from '../names.ts'
 import { examples, filterOptions, imageOptions, jsonOption, tableOptions } from '../options.ts'
 import { IOMMUS, openTargets, type Targets } from '../targets.ts'
 import { tell } from '../told.ts'
@@ -31,7 +32,8 @@ export function addStreams(program: Command, io: Io): void {
 }
 
 async function run(io: Io, name: string, options: Options): Promise<void> {
-  if (!Object.hasOwn(IOMMUS, name)) throw new UsageError(`there is no IOMMU ${name}: ${Object.keys(IOMMUS).join(', ')}`)
+  if (!Object.hasOwn(IOMMUS, name))
+    throw new UsageError(`there is no IOMMU ${name}: ${Object.keys(IOMMUS).join(', ')}${didYouMean(name, Object.keys(IOMMUS))}`)
   const found = await openTargets(name, options)
   if (options.json) await dumpRuns(io, found, options)
   else await describe(io, found, options)

@@ -6,6 +6,7 @@ import type { Match, Piece } from './bits.ts'
 import type { MemoryPiece, ReadMemory } from './physical.ts'
 import type { Agreed, FormatConfig, Policy } from './policy.ts'
 import type { Prot } from './prot.ts'
+import type { Regime } from './regimes.ts'
 import type { AccessFault, AccessState, ArchFault, FaultType, Meaning, MemoryType, Parties, Rights, Traps, Updates } from './rights.ts'
 
 /** Names a node of a geometry; unique in it. */
@@ -225,6 +226,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   fault?(fault: AccessFault, context: D): ArchFault
   /** What the device's registers get, for root tables of the node `top` at these physical addresses. */
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
+  /** The translation regimes whose registers this format takes, the usual one first, and what names the registers have there. */
+  readonly regimes?: Readonly<Record<string, Regime>>
   /**
    * The tables that raw registers point to. `read` is the memory, for formats whose roots stand in it (a process table, an instance block).
    * @throws `EINVAL` for values that no hardware accepts, and by those formats without `read`; `EFAULT` for memory that is not known

@@ -145,6 +145,11 @@ export const arm32LpaeS1: IoPageTableFmt<Arm32LpaeS1Config, Arm32LpaeS1Regs, Arm
   denies: stage1Denies,
   fault: armFault,
   regs,
+  regimes: {
+    pl1: { registers: {} },
+    hyp: { registers: { httbr: 'ttbr0', htcr: 'ttbcr', hmair0: 'mair0', hmair1: 'mair1', hsctlr: 'sctlr' }, value: 'hyp' },
+    stage2: { registers: {}, format: 'arm32-lpae-s2' },
+  },
   rootsFromRegs: rootsFromTtbcr,
   // ARM_TTBR1 is the top of 64 bits here, and of 32 in a CPU's TTBCR.
   hardware: ({ quirks }, { ttbr, ttbcr, mair0, mair1 }) =>

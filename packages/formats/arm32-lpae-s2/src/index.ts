@@ -105,6 +105,7 @@ export const arm32LpaeS2: IoPageTableFmt<Arm32LpaeS2Config, Arm32LpaeS2Regs, Arm
   regime: () => fetchNeedsRead,
   fault: armFault,
   regs,
+  regimes: { stage2: { registers: {} } },
   rootsFromRegs: rootsFromVtcr32,
   hardware: ({ quirks }, { vttbr, vtcrValue }) =>
     vtcrValue === undefined ? undefined : { vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') },

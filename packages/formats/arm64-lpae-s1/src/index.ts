@@ -139,6 +139,20 @@ function regs(config: Config, [root = 0n]: readonly bigint[]): ArmLpaeS1Regs {
   return { ttbr: ttbrOf(root), tcr, tcrValue, mair: MAIR }
 }
 
+/** What the registers of an exception level are called. */
+function registersOfEl(el: string, names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.map((name) => [`${name}_${el}`, name]))
+}
+
+const ONE_HALF = ['ttbr0', 'tcr', 'mair', 'sctlr']
+const REGIMES = {
+  el1: { registers: registersOfEl('el1', [...ONE_HALF, 'ttbr1']) },
+  el2: { registers: registersOfEl('el2', ONE_HALF), value: 'el2' },
+  el2e2h: { registers: registersOfEl('el2', [...ONE_HALF, 'ttbr1']), value: 'el2e2h' },
+  el3: { registers: registersOfEl('el3', ONE_HALF), value: 'el3' },
+  stage2: { registers: {}, format: 'arm64-lpae-s2' },
+}
+
 const sizes4K = pgsizeBitmap(SZ_4K, SZ_2M, SZ_1G)
 const lpa2 = true
 
@@ -162,6 +176,7 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
   tagBits: ({ tbi }) => (tbi ? 8 : 0),
   fault: armFault,
   regs,
+  regimes: REGIMES,
   rootsFromRegs: rootsFromTcr,
   hardware: ({ quirks }, { ttbr, tcrValue, mair }) => ({ [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, tcr: tcrValue, mair }),
   configs: [

@@ -132,6 +132,7 @@ export const arm64LpaeS2: IoPageTableFmt<ArmLpaeS2Config, ArmLpaeS2Regs, ArmLpae
   use: () => 'guest',
   fault: armFault,
   regs,
+  regimes: { stage2: { registers: { vttbr_el2: 'vttbr', vtcr_el2: 'vtcr' } } },
   rootsFromRegs: rootsFromVtcr,
   hardware: ({ quirks }, { vttbr, vtcrValue }) => ({ vttbr, vtcr: vtcrValue, fwb: quirks.includes('ARM_S2FWB') }),
   configs: [

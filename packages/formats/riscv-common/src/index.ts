@@ -3,4 +3,13 @@ export { RISCV_POLICY, type RiscvLeafOptions, riscvLeafBits, riscvProt } from '.
 export { agreeRiscv, type RiscvLimits } from './config.ts'
 export { type RiscvExtension, type RiscvScheme, riscvNodes } from './descriptors.ts'
 export { packAtp, type RiscvAtp, unpackAtp } from './registers.ts'
-export { enabledExtensions, type RiscvRegime, riscvDenies, riscvFault, riscvGuest, riscvRegime, riscvSupervisor } from './rights.ts'
+export {
+  enabledExtensions,
+  RISCV_REGIMES,
+  type RiscvRegime,
+  riscvDenies,
+  riscvFault,
+  riscvGuest,
+  riscvRegime,
+  riscvSupervisor,
+} from './rights.ts'

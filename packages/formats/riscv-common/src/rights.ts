@@ -12,6 +12,7 @@ import {
   type Meaning,
   type MemoryType,
   meaning,
+  type Regime,
   Right,
   type Rights,
   type Traps,
@@ -25,15 +26,26 @@ import type { RiscvExtension } from './descriptors.ts'
 export interface RiscvRegime extends Assuming {
   /** menvcfg.ADUE, or henvcfg's: hardware sets A and D (Svadu). Without it an access to a page without them faults (Svade). */
   readonly adue: boolean
+  /** SUM and MXR, where the status register was given. */
+  readonly state?: AccessState
 }
 
 const ADUE = 1n << 61n
 const PBMTE = 1n << 62n
+const SUM = 1n << 18n
+const MXR = 1n << 19n
 
 /** What menvcfg says, or henvcfg for tables of VS-mode; left out: Svade, and Svpbmt as `extensions` have it. */
-export function riscvRegime(envcfg: bigint | undefined): RiscvRegime {
-  if (envcfg === undefined) return { adue: false, assumed: ['menvcfg.ADUE 0'] }
-  return { adue: (envcfg & ADUE) !== 0n, assumed: [] }
+export function riscvRegime(envcfg: bigint | undefined, status?: bigint): RiscvRegime {
+  const state = status === undefined ? {} : { state: { SUM: (status & SUM) !== 0n, MXR: (status & MXR) !== 0n } }
+  if (envcfg === undefined) return { adue: false, ...state, assumed: ['menvcfg.ADUE 0'] }
+  return { adue: (envcfg & ADUE) !== 0n, ...state, assumed: [] }
+}
+
+/** S-mode's registers, and those of VS-mode. */
+export const RISCV_REGIMES: Readonly<Record<string, Regime>> = {
+  s: { registers: { menvcfg: 'envcfg', mstatus: 'status', sstatus: 'status' } },
+  vs: { registers: { vsatp: 'satp', henvcfg: 'envcfg', vsstatus: 'status' } },
 }
 
 /** The extensions that are there and switched on: PBMTE is Svpbmt's. */

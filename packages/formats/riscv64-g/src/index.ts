@@ -157,6 +157,7 @@ export const riscv64G: IoPageTableFmt<Riscv64GConfig, Riscv64GRegs, Riscv64GPara
   regime: (_context, state) => riscvGuest(state),
   fault: (fault) => riscvFault(fault, true),
   regs,
+  regimes: { g: { registers: { menvcfg: 'envcfg' } } },
   rootsFromRegs,
   hardware: (config, { hgatp }) => ({ hgatp, extensions: paramsOf(config).extensions }),
   configs: [

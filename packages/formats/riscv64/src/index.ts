@@ -24,6 +24,7 @@ import {
   enabledExtensions,
   packAtp,
   RISCV_POLICY,
+  RISCV_REGIMES,
   type RiscvExtension,
   type RiscvRegime,
   riscvDenies,
@@ -78,6 +79,8 @@ export interface Riscv64Hardware {
   readonly extensions?: readonly RiscvExtension[]
   /** menvcfg: PBMTE switches Svpbmt, ADUE hardware updates of A and D; henvcfg for vsatp. Default: Svpbmt as `extensions` have it, no ADUE. */
   readonly envcfg?: bigint
+  /** sstatus, mstatus, or vsstatus for vsatp: SUM and MXR. Default: both clear. */
+  readonly status?: bigint
 }
 
 const SZ_256T = 2 ** 48
@@ -123,6 +126,7 @@ function rootsFromRegs({
   satp,
   extensions: all = EVERYTHING,
   envcfg,
+  status,
 }: Riscv64Hardware): readonly FoundRoot<Riscv64Params, Riscv64Context>[] {
   const { mode, ppn } = unpackAtp(satp)
   const extensions = enabledExtensions(all, envcfg)
@@ -138,7 +142,7 @@ function rootsFromRegs({
       },
     )
   const params: Riscv64Params = { levels: scheme.levels, oas: 56, window: 'sign-extended', extensions }
-  const context = { ...riscvRegime(envcfg), pbmt: extensions.includes('Svpbmt') }
+  const context = { ...riscvRegime(envcfg, status), pbmt: extensions.includes('Svpbmt') }
   return [{ name: 'satp', params, roots: [ppn << 12n], first: 0n, last: (1n << 64n) - 1n, context }]
 }
 
@@ -163,6 +167,7 @@ export const riscv64: IoPageTableFmt<Riscv64Config, Riscv64Regs, Riscv64Params, 
   denies: (_context, denied) => riscvDenies(denied),
   fault: (fault) => riscvFault(fault, false),
   regs,
+  regimes: RISCV_REGIMES,
   rootsFromRegs,
   // Without SIGN_EXTEND the upper half of the scheme's addresses stands where Linux counts it, not where satp puts it.
   hardware: (config, { satp }) => (config.quirks.includes('SIGN_EXTEND') ? { satp, extensions: paramsOf(config).extensions } : undefined),

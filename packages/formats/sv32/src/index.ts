@@ -19,6 +19,7 @@ import {
   agreeRiscv,
   packAtp,
   RISCV_POLICY,
+  RISCV_REGIMES,
   type RiscvExtension,
   type RiscvRegime,
   riscvDenies,
@@ -63,6 +64,8 @@ export interface Sv32Hardware {
   readonly shadowStack?: boolean
   /** menvcfg of 64 bits (menvcfgh above it), or henvcfg for vsatp: ADUE. Default: none set. */
   readonly envcfg?: bigint
+  /** sstatus, mstatus, or vsstatus for vsatp: SUM and MXR. Default: both clear. */
+  readonly status?: bigint
 }
 
 const SZ_4M = 0x40_0000
@@ -85,12 +88,12 @@ function regs(_config: Agreed<Sv32Config>, [root = 0n]: readonly bigint[]): Sv32
   return { ppn, satp: MODE_SV32 | ppn, iosatp: packAtp(IOSATP_SV32, root) }
 }
 
-function rootsFromRegs({ satp, shadowStack = true, envcfg }: Sv32Hardware): readonly FoundRoot<Sv32Params, RiscvRegime>[] {
+function rootsFromRegs({ satp, shadowStack = true, envcfg, status }: Sv32Hardware): readonly FoundRoot<Sv32Params, RiscvRegime>[] {
   if (satp >> 32n !== 0n) throw new IoPgtableError('EINVAL', 'rootsFromRegs', `satp ${hex(satp)}: 32 bits expected`, { value: satp })
   if ((satp & MODE_SV32) === 0n) return []
   const root = (satp & ((1n << 22n) - 1n)) << 12n
   const params = { oas: 34, shadowStack }
-  return [{ name: 'satp', params, roots: [root], first: 0n, last: (1n << 32n) - 1n, context: riscvRegime(envcfg) }]
+  return [{ name: 'satp', params, roots: [root], first: 0n, last: (1n << 32n) - 1n, context: riscvRegime(envcfg, status) }]
 }
 
 /** RISC-V Sv32. */
@@ -111,6 +114,7 @@ export const sv32: IoPageTableFmt<Sv32Config, Sv32Regs, Sv32Params, RiscvRegime,
   denies: (_context, denied) => riscvDenies(denied),
   fault: (fault) => riscvFault(fault, false),
   regs,
+  regimes: RISCV_REGIMES,
   rootsFromRegs,
   hardware: (_config, { satp }) => ({ satp, shadowStack: false }),
   configs: [
