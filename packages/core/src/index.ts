@@ -13,6 +13,7 @@ export {
   type ConfigOf,
   type ContextOf,
   emptyOf,
+  entryOffset,
   type Field,
   type FoundRoot,
   field,

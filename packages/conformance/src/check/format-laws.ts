@@ -3,6 +3,7 @@ import {
   ALWAYS,
   type AnyFmt,
   bitsOf,
+  type Geometry,
   hex,
   type Kind,
   type LevelNode,
@@ -83,6 +84,7 @@ const geometryLaw: Law = {
     must(new Set(geometry.nodes.map((n) => n.id)).size === geometry.nodes.length, 'two nodes have one id')
     must(new Set(chain.map((n) => n.level)).size === chain.length, 'two levels of one tree have the same number')
     for (const node of geometry.nodes) checkNode(node)
+    for (const node of geometry.nodes) checkHalves(geometry, node)
     for (const [i, node] of chain.entries()) {
       const below = chain[i + 1]
       if (below === undefined) continue
@@ -114,7 +116,9 @@ function checkNode(node: LevelNode): void {
   const { bits, entryBytes, tableBytes, align } = node
   must(Number.isInteger(bits) && bits >= 0, `${bits} index bits`, { node })
   must(isPower(tableBytes) && tableBytes >= entryBytes, `tables of ${tableBytes} bytes: a power of two expected`, { node })
-  must(tableBytes >= entryBytes * 2 ** bits, `2^${bits} entries of ${entryBytes} bytes do not fit in ${tableBytes}`, { node })
+  const { stride = entryBytes, offset = 0 } = node
+  must(offset + entryBytes <= stride, `${entryBytes} bytes from byte ${offset} on do not fit in the ${stride} of an entry`, { node })
+  must(tableBytes >= stride * 2 ** bits, `2^${bits} entries of ${stride} bytes do not fit in ${tableBytes}`, { node })
   if (align !== undefined) must(isPower(align), `alignment ${align} is not a power of two`, { node })
   const slots = 2 ** bits
   for (const kind of leafKinds(node)) {
@@ -123,6 +127,20 @@ function checkNode(node: LevelNode): void {
       const fits = isPower(size.slots) && (size.slots <= slots || size.encode === false)
       must(fits, `${size.slots} slots in a table of ${slots}`, { node })
     }
+  }
+}
+
+/** Both halves of an entry stand for the same addresses, in one table; and halves have an end. */
+function checkHalves(geometry: Geometry, node: LevelNode): void {
+  const { shift, bits, tableBytes, entryBytes, stride = entryBytes } = node
+  const before = new Set([node.id])
+  for (let id = node.next; id !== undefined; id = nodeOf(geometry, id).next) {
+    must(!before.has(id), `the halves of its entries lead back to ${id}`, { node })
+    before.add(id)
+    const half = nodeOf(geometry, id)
+    const alike =
+      half.shift === shift && half.bits === bits && half.tableBytes === tableBytes && (half.stride ?? half.entryBytes) === stride
+    must(alike, `its other half ${id} has other slots, or another table`, { node })
   }
 }
 

@@ -67,6 +67,7 @@ export class HotNode {
     parent?: HotNode,
   ) {
     if (node.byteOrder === 'big') throw new Error(`node ${node.id}: big-endian tables are only read`)
+    if (node.stride !== undefined || node.next !== undefined) throw new Error(`node ${node.id}: entries with two halves are only read`)
     if (geometry.base !== undefined) throw new Error('a window with a base is only read')
     this.node = node
     this.parent = parent

@@ -32,11 +32,14 @@ export class LaneKind extends LaneMatch {
   readonly kind: Kind
   readonly leaves: readonly LaneLeaf[]
   readonly table: LaneTable | undefined
+  /** A walk goes on to the other half of the entry above. */
+  readonly passes: boolean
   constructor(geometry: Geometry, node: LevelNode, kind: Kind, nodes: Map<string, LaneNode>) {
     super(kind.match)
     this.kind = kind
     this.leaves = kind.type === 'leaf' ? kind.sizes.map((size) => new LaneLeaf(node, kind, size, doubtsOf(node, kind, size))) : []
     this.table = kind.type === 'table' ? new LaneTable(geometry, kind, nodes) : undefined
+    this.passes = kind.type !== 'leaf' && kind.type !== 'table' && kind.passes === true
   }
 }
 
@@ -199,6 +202,9 @@ export class LaneNode {
   readonly emptyLo: number
   readonly emptyHi: number
   readonly kinds: readonly LaneKind[]
+  /** The other half of its entries; and whether it is one itself. */
+  readonly next: LaneNode | undefined
+  readonly isHalf: boolean
   /** The most entries that repeat: which leaf an entry is of shows within so many. */
   readonly group: number
 
@@ -213,6 +219,9 @@ export class LaneNode {
     this.emptyLo = laneLo(node.empty ?? 0n)
     this.emptyHi = laneHi(node.empty ?? 0n)
     this.kinds = node.kinds.map((kind) => new LaneKind(geometry, node, kind, nodes))
+    const next = node.next === undefined ? undefined : nodeOf(geometry, node.next)
+    this.next = next && (nodes.get(next.id) ?? new LaneNode(geometry, next, nodes))
+    this.isHalf = geometry.nodes.some((other) => other.next === node.id)
     this.group = Math.max(1, ...this.kinds.flatMap((kind) => kind.leaves.map((leaf) => leaf.slots)))
   }
 

@@ -108,6 +108,8 @@ export interface VoidKind extends KindBase {
   readonly type: 'empty' | 'invalid' | 'sparse'
   /** How a walk that meets it ends. Default `translation`. */
   readonly fault?: FaultType
+  /** It ends no walk that may go on: the other half of the entry above, `next`, is tried. */
+  readonly passes?: true
 }
 
 export type Kind = TableKind | LeafKind | VoidKind
@@ -124,6 +126,12 @@ export interface LevelNode {
   /** Index bits; a root node counts all its concatenated or separate tables. */
   readonly bits: number
   readonly entryBytes: 4 | 8
+  /** Bytes from one entry to the next, where it is more than an entry: an entry with two halves is two nodes with one table. Only read. */
+  readonly stride?: number
+  /** Where in its stride the entry is, bytes. Default 0. */
+  readonly offset?: number
+  /** The node of the same slots' other half. A walk goes on there when this half's way ends at an entry that `passes`. */
+  readonly next?: NodeId
   /** The order of the bytes of an entry in memory. Default little-endian. Bits are numbered as in the value, whatever the order. */
   readonly byteOrder?: 'big'
   /** Bytes of a table, a power of two; it may be larger than its entries need. One below 64 takes 64 of a pool's memory. */
@@ -301,6 +309,11 @@ export function nodeOf(geometry: Geometry, id: NodeId): LevelNode {
   const node = geometry.nodes.find((n) => n.id === id)
   if (node === undefined) throw new Error(`geometry has no node ${id}`)
   return node
+}
+
+/** Where in its table an entry is, bytes. */
+export function entryOffset({ entryBytes, stride = entryBytes, offset = 0 }: LevelNode, index: number): number {
+  return index * stride + offset
 }
 
 /** The raw value of an empty entry. @throws `Error` for a node that has none: a fault of the format where it writes */

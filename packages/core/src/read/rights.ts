@@ -4,7 +4,7 @@
  */
 import { hex } from '../errors.ts'
 import { bitsOf, extract } from '../format/bits.ts'
-import { type AnyFmt, type Geometry, type Kind, type LeafKind, nodeOf, type TableKind } from '../format/format.ts'
+import { type AnyFmt, entryOffset, type Geometry, type Kind, type LeafKind, nodeOf, type TableKind } from '../format/format.ts'
 import type { ReadMemory } from '../format/physical.ts'
 import {
   type AccessFault,
@@ -198,7 +198,7 @@ export class AccessRules {
     const perRoot = 2 ** bits / (last === undefined ? roots.length : 1)
     const index = Number(BigInt.asUintN(bits, (iova - (this.geometry.base ?? 0n)) >> BigInt(shift)))
     const table = last?.type === 'table' ? last.next : (roots[Math.floor(index / perRoot)] ?? 0n)
-    const at = table + BigInt((index % perRoot) * entryBytes)
+    const at = table + BigInt(entryOffset(node, index % perRoot))
     if ((read(at, entryBytes)?.byteLength ?? 0) < entryBytes)
       return { type: 'unknown-memory', level, reason: `the table at ${hex(table)} is not in memory` }
     return { type: 'translation', level, reason: `the table at ${hex(table)} does not reach ${hex(iova)}` }

@@ -1,7 +1,7 @@
 /** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
 
 import { hex, IoPgtableError } from '../errors.ts'
-import { type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
+import { entryOffset, type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
 import type { ReadMemory } from '../format/physical.ts'
 import { type Decoded, type DecodedLeaf, type DecodedTable, type DecodedVoid, decode, entrySpan } from './decode.ts'
 
@@ -84,7 +84,7 @@ export function walkTables(
  * needs, or a table entry that skips levels whose address bits are not zero.
  */
 export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: ReadMemory, iova: bigint): (Decoded & EntryPlace)[] {
-  const way: (Decoded & EntryPlace)[] = []
+  let way: (Decoded & EntryPlace)[] = []
   let node = nodeOf(geometry, geometry.top)
   const base = baseOf(geometry)
   const offset = iova - base
@@ -93,19 +93,47 @@ export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: 
   let table = roots[Math.floor(index / slots)]
   let reached = canonical(geometry, BigInt(index) << BigInt(node.shift))
   index %= slots
+  let other: OtherWay | undefined
+  let before: (Decoded & EntryPlace)[] | undefined
   while (reached === slotStart(node, offset)) {
-    const bytes = table === undefined ? undefined : read(table + BigInt(index * node.entryBytes), node.entryBytes)
-    if (table === undefined || bytes === undefined || bytes.byteLength < node.entryBytes) return way
-    const raw = descriptorAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), node, 0)
+    const raw = table === undefined ? undefined : readEntry(read, node, table, index)
+    if (table === undefined || raw === undefined) return way
+    if (node.next !== undefined) other = { node: nodeOf(geometry, node.next), table, index, reached, length: way.length }
     const entry = decode(geometry, node, raw)
     way.push({ ...entry, iova: reached + base, table, index })
-    if (entry.type !== 'table') return way
-    table = entry.next
-    node = entry.child
-    index = indexOf(node, offset)
-    reached += BigInt(index) << BigInt(node.shift)
+    if (entry.type === 'table') {
+      table = entry.next
+      node = entry.child
+      index = indexOf(node, offset)
+      reached += BigInt(index) << BigInt(node.shift)
+    } else if (other !== undefined && passes(entry)) {
+      before = way
+      way = way.slice(0, other.length)
+      ;({ node, table, index, reached } = other)
+      other = undefined
+    } else return entry.type === 'empty' && before?.at(-1)?.type === 'sparse' ? before : way
   }
   return way
+}
+
+/** Where a walk goes on when its way ends at an entry that passes. `length`: entries of the way that stay. */
+interface OtherWay {
+  readonly node: LevelNode
+  readonly table: bigint
+  readonly index: number
+  readonly reached: bigint
+  readonly length: number
+}
+
+function passes({ kind }: Decoded): boolean {
+  return kind.type !== 'table' && kind.type !== 'leaf' && kind.passes === true
+}
+
+/** One entry of a table; undefined where its memory is not known. */
+function readEntry(read: ReadMemory, node: LevelNode, table: bigint, index: number): bigint | undefined {
+  const bytes = read(table + BigInt(entryOffset(node, index)), node.entryBytes)
+  if (bytes === undefined || bytes.byteLength < node.entryBytes) return undefined
+  return rawAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), node, 0)
 }
 
 function indexOf(node: LevelNode, iova: bigint): number {
@@ -119,8 +147,12 @@ function slotStart(node: LevelNode, iova: bigint): bigint {
 
 /** Reads one descriptor of table bytes, in the byte order of the node. */
 export function descriptorAt(bytes: DataView, node: LevelNode, index: number): bigint {
-  const isLittle = node.byteOrder !== 'big'
-  return node.entryBytes === 8 ? bytes.getBigUint64(index * 8, isLittle) : BigInt(bytes.getUint32(index * 4, isLittle))
+  return rawAt(bytes, node, entryOffset(node, index))
+}
+
+function rawAt(bytes: DataView, { byteOrder, entryBytes }: LevelNode, at: number): bigint {
+  const isLittle = byteOrder !== 'big'
+  return entryBytes === 8 ? bytes.getBigUint64(at, isLittle) : BigInt(bytes.getUint32(at, isLittle))
 }
 
 interface Walk {
@@ -137,33 +169,88 @@ function baseOf({ window, base = 0n }: Geometry): bigint {
   return window === 'low' ? base : 0n
 }
 
+/** The other half of an entry, for those of its addresses whose way through the first half passes. */
+class OtherHalf {
+  readonly #node: LevelNode
+  readonly #place: EntryPlace
+  readonly #low: bigint
+  readonly #above: OtherHalf | undefined
+  /** The entry was given to the visitor: it is once, however many pieces of it are walked. */
+  #told = false
+
+  constructor(node: LevelNode, place: EntryPlace, low: bigint, above: OtherHalf | undefined) {
+    this.#node = node
+    this.#place = place
+    this.#low = low
+    this.#above = above
+  }
+
+  /** Walks the part from `low` on, of `span` bytes. */
+  walk(walk: Walk, low: bigint, span: bigint): boolean {
+    const first = canonical(walk.geometry, low) + walk.base
+    const { range, visitor } = walk
+    const end = first + span
+    const part = { first: later(first, range.first), last: end <= range.last ? end - 1n : range.last }
+    const { table, index } = this.#place
+    const raw = readEntry(walk.read, this.#node, table, index)
+    const isFirst = !this.#told
+    this.#told = true
+    if (raw === undefined) {
+      if (!isFirst) return true
+      return visitor.unknown?.({ table, node: this.#node, iova: this.#place.iova, missing: this.#node.entryBytes }) !== false
+    }
+    return visit({ ...walk, range: part }, this.#node, raw, { place: this.#place, low: this.#low, other: this.#above, isTold: !isFirst })
+  }
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+/** Where an entry stands in a walk. */
+interface Standing {
+  readonly place: EntryPlace
+  readonly low: bigint
+  /** What a way that passes goes on to. */
+  readonly other: OtherHalf | undefined
+  /** The visitor has it already. */
+  readonly isTold?: boolean
+}
+
 /** `base`: the input address of the table's first entry, as the index bits give it. */
-function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slots: number): boolean {
-  const bytes = walk.read(table, slots * node.entryBytes)
-  const known = Math.min(slots, bytes === undefined ? 0 : Math.floor(bytes.byteLength / node.entryBytes))
+function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slots: number, other?: OtherHalf): boolean {
+  const stride = entryOffset(node, 1) - entryOffset(node, 0)
+  const bytes = walk.read(table, slots * stride)
+  const known = Math.min(slots, bytes === undefined ? 0 : Math.floor(bytes.byteLength / stride))
+  const isSkipped = other === undefined && node.next === undefined
   const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const span = BigInt(slotBytes(node))
   for (let index = 0; index < known && view !== undefined; index++) {
     const raw = descriptorAt(view, node, index)
-    if (raw === node.empty) continue
+    if (raw === node.empty && isSkipped) continue
     const low = base + BigInt(index) * span
     const iova = canonical(walk.geometry, low) + walk.base
     if (!touches(walk, iova, iova + span - 1n)) continue
-    if (!visit(walk, node, raw, { iova, table, index }, low)) return false
+    if (!visit(walk, node, raw, { place: { iova, table, index }, low, other })) return false
   }
   if (known === slots) return true
   const iova = canonical(walk.geometry, base + BigInt(known) * span) + walk.base
-  return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * node.entryBytes }) !== false
+  return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * stride }) !== false
 }
 
-function visit(walk: Walk, node: LevelNode, raw: bigint, place: EntryPlace, low: bigint): boolean {
-  const entry = decode(walk.geometry, node, raw)
-  if (entry.type === 'leaf') return walk.visitor.leaf?.({ ...entry, ...place }) !== false
-  if (entry.type === 'invalid') return walk.visitor.invalid?.({ ...entry, ...place }) !== false
-  if (entry.type === 'sparse') return walk.visitor.sparse?.({ ...entry, ...place }) !== false
-  if (entry.type !== 'table') return true
-  if (walk.visitor.table?.({ ...entry, ...place }) === false) return false
-  return walkTable(walk, entry.child, entry.next, low, 2 ** entry.child.bits)
+function visit(walk: Walk, node: LevelNode, raw: bigint, { place, low, other, isTold }: Standing): boolean {
+  const { visitor, geometry } = walk
+  const entry = decode(geometry, node, raw)
+  const next = node.next === undefined ? other : new OtherHalf(nodeOf(geometry, node.next), place, low, other)
+  if (entry.type === 'leaf') return visitor.leaf?.({ ...entry, ...place }) !== false
+  if (entry.type === 'table') {
+    if (isTold !== true && visitor.table?.({ ...entry, ...place }) === false) return false
+    return walkTable(walk, entry.child, entry.next, low, 2 ** entry.child.bits, next)
+  }
+  if (next !== undefined && passes(entry)) return next.walk(walk, low, BigInt(slotBytes(node)))
+  if (entry.type === 'invalid') return visitor.invalid?.({ ...entry, ...place }) !== false
+  if (entry.type === 'sparse') return visitor.sparse?.({ ...entry, ...place }) !== false
+  return true
 }
 
 function touches(walk: Walk, first: bigint, last: bigint): boolean {

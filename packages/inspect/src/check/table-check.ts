@@ -123,7 +123,7 @@ export class TableCheck {
   /** Reads a table and goes down into it. Nothing has changed when reading throws. */
   #read(node: LaneNode, table: number, base: number, from: number, to: number, way: Inherited): void {
     const { entryBytes, level } = node.node
-    const bytes = this.#memory.find(node.node, table + from * entryBytes, (to - from) * entryBytes)
+    const known = from + this.#memory.find(node.node, table, from, to)
     // the second half of a sign-extended window has the root of the first
     const isAgain = ((this.#seen.get(table) ?? 0) & (1 << node.ordinal)) !== 0
     if (!isAgain && !this.#sink.mayRead(this.#tables.name)) {
@@ -131,7 +131,6 @@ export class TableCheck {
       this.#part = this.#parts.length
       return
     }
-    const known = from + Math.min(to - from, Math.floor(bytes / entryBytes))
     this.#note(table, node, known > from)
     if (known < to)
       this.#sink.report('table-unknown', {
@@ -144,6 +143,7 @@ export class TableCheck {
     const isLast = node.kinds.every((kind) => kind.table === undefined)
     const own = isLast ? words : words.slice(at, at + (known - from) * node.words)
     this.#stack.push({ node, table, words: own, offset: isLast ? at : 0, from, to: known, base, at: from, badGroup: -1, way })
+    if (node.next !== undefined) this.#read(node.next, table, base, from, to, way)
   }
 
   #note(table: number, node: LaneNode, isKnown: boolean): void {

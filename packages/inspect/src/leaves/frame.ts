@@ -6,6 +6,17 @@ import type { Inherited } from './inherited.ts'
 import type { TableMemo } from './table-memo.ts'
 import type { TableWords } from './table-words.ts'
 
+/** The other half of an entry. */
+export interface OtherHalf {
+  readonly node: LaneNode
+  readonly table: number
+  /** The input address of the table's entry 0. */
+  readonly base: number
+  readonly inherited: Inherited
+  /** What stands behind it in turn. */
+  readonly other: OtherHalf | undefined
+}
+
 export class Frame {
   readonly node: LaneNode
   readonly table: number
@@ -33,6 +44,11 @@ export class Frame {
   key = -1
   /** Leaf runs given before it. */
   before = 0
+  /** Where ways through the table that pass go on: the other half of the entry above it. */
+  other: OtherHalf | undefined = undefined
+  /** The part of its addresses that is wanted, where it is the other half of an entry. */
+  first = 0
+  end: number = Number.POSITIVE_INFINITY
 
   constructor(node: LaneNode, table: number, base: number, inherited: Inherited, from: number, to: number) {
     this.node = node
@@ -47,14 +63,12 @@ export class Frame {
 
   /** Reads the words. @throws what reading throws */
   read(memory: TableWords): void {
-    const { node } = this.node
-    const { entryBytes } = node
-    const bytes = memory.find(node, this.table + this.from * entryBytes, (this.to - this.from) * entryBytes)
+    const known = memory.find(this.node.node, this.table, this.from, this.to)
     this.words = memory.words
     this.word = memory.at
     this.#chunk = memory.chunk
     this.#key = memory.key
-    this.known = this.from + Math.floor(bytes / entryBytes)
+    this.known = this.from + known
   }
 
   /** Reads the words again, if the cache has taken their place for others. */

@@ -6,7 +6,7 @@
  */
 
 import { type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '@io-pgtable/core/compiled'
-import { Frame } from './frame.ts'
+import { Frame, type OtherHalf } from './frame.ts'
 import { Inherited } from './inherited.ts'
 import { joined } from './joined.ts'
 import type { LeafTaker, WalkLimits } from './leaf-taker.ts'
@@ -38,6 +38,8 @@ export class LeafWalk {
   readonly #stack: Frame[] = []
   /** By table and level: how many times leaves were given below it, and from the second time on what it holds. */
   readonly #memos: Map<number, number | TableMemo> = new Map()
+  /** Tables that were opened piece by piece. */
+  readonly #pieces: Set<number> = new Set()
   readonly #taker: LeafTaker
   readonly #limits: WalkLimits
   #work: number
@@ -99,7 +101,7 @@ export class LeafWalk {
   #openRoot(part: RootPart): void {
     const { table, base, first, end } = part
     this.#region = part
-    this.#open(this.root, table, base, this.way, first, end)
+    this.#open({ node: this.root, table, base, inherited: this.way, other: undefined }, first, end)
     this.#part++
   }
 
@@ -113,7 +115,7 @@ export class LeafWalk {
   }
 
   /** Opens a table: the entries for the addresses `first` to `end`. A table of which nothing is to be seen is not opened. */
-  #open(node: LaneNode, table: number, base: number, inherited: Inherited, first: number, end: number): void {
+  #open({ node, table, base, inherited, other }: OtherHalf, first: number, end: number): void {
     const { slot, group } = node
     const entries = this.#stack.length === 0 ? node.entries / this.#tables.roots.length : node.entries
     const from = first <= base ? 0 : align(Math.floor((first - base) / slot), group)
@@ -121,7 +123,11 @@ export class LeafWalk {
     if (from >= to) return
     const frame = new Frame(node, table, base, inherited, from, to)
     frame.before = this.#leaves
-    if (to - from === node.entries) {
+    frame.other = other
+    frame.first = first
+    frame.end = end
+    const isApart = other === undefined && node.next === undefined && !node.isHalf
+    if (to - from === node.entries && isApart) {
       const key = table + node.ordinal
       const memo = this.#memos.get(key)
       if (memo === 0 || (memo !== undefined && !this.#openAgain(frame, key, memo))) return
@@ -145,8 +151,10 @@ export class LeafWalk {
     return this.#spend(frame.to - frame.from)
   }
 
-  #replayed({ node, table, base, inherited }: Frame, memo: TableMemo): Frame {
+  #replayed({ node, table, base, inherited, first, end }: Frame, memo: TableMemo): Frame {
     const frame = new Frame(node, table, base, inherited, 0, memo.items.length)
+    frame.first = first
+    frame.end = end
     frame.replay = memo
     frame.again = true
     return frame
@@ -158,7 +166,7 @@ export class LeafWalk {
     if (frame.known === from || this.#memos.size >= MAX_TABLES) frame.key = -1
     if (!frame.again) {
       if (frame.known < to) this.findings.unknown(frame)
-      if (this.#stack.length > 0 || this.#isFirstPart()) this.#count(node, table)
+      if ((this.#stack.length > 0 || this.#isFirstPart()) && this.#isNew(node, table)) this.#count(node, table)
       // What cannot be remembered is work each time
       if (this.#memos.size >= MAX_TABLES) this.#spend(to - from)
     }
@@ -169,6 +177,16 @@ export class LeafWalk {
   #isFirstPart(): boolean {
     const { table } = this.#region as RootPart
     return this.#parts.findIndex((part) => part.table === table) === this.#parts.indexOf(this.#region as RootPart)
+  }
+
+  /** A table that the other half of an entry leads to is opened piece by piece, and counts once; the half itself is no table. */
+  #isNew(node: LaneNode, table: number): boolean {
+    if (node.isHalf) return false
+    if (this.#stack.at(-1)?.node.isHalf !== true) return true
+    const key = table + node.ordinal
+    if (this.#pieces.has(key)) return false
+    if (this.#pieces.size < MAX_TABLES) this.#pieces.add(key)
+    return true
   }
 
   #count(node: LaneNode, table: number): void {
@@ -188,7 +206,10 @@ export class LeafWalk {
       const lo = words[at]!
       const hi = width === 2 ? words[at + 1]! : 0
       if (lo === node.emptyLo && hi === node.emptyHi && node.hasEmpty) {
-        i += this.#empty(frame, at, known - i)
+        const count = equal(words, at, known - i, width, lo, hi)
+        if (this.#pass(frame, node.kind(lo, hi), i, count)) return
+        if (!frame.again) this.#taker.other?.(node, node.kind(lo, hi), count)
+        i += count
         continue
       }
       const kind = node.kind(lo, hi)
@@ -201,15 +222,40 @@ export class LeafWalk {
         frame.at = ++i
         if (this.#stack.at(-1) !== frame) return
         frame.refresh(this.#memory)
-      } else this.#other(frame, kind, i++, lo, hi)
+      } else {
+        if (this.#pass(frame, kind, i, 1)) return
+        this.#other(frame, kind, i++, lo, hi)
+      }
     }
     frame.at = i
   }
 
-  #empty({ node, words, again }: Frame, at: number, left: number): number {
-    const count = equal(words, at, left, node.words, node.emptyLo, node.emptyHi)
-    if (!again) this.#taker.other?.(node, node.kind(node.emptyLo, node.emptyHi), count)
-    return count
+  /** Goes on to the other half of the entry above, for the addresses of entries that pass. @returns whether there is one: it is open then, or empty */
+  #pass(frame: Frame, kind: LaneKind, i: number, count: number): boolean {
+    const other = kind.passes ? this.#otherOf(frame) : undefined
+    if (other === undefined) return false
+    const { node, base } = frame
+    const first = base + i * node.slot
+    // From here on a page may be missing: the frame says where to go on
+    frame.at = i
+    this.#open(other, Math.max(first, this.#first(frame)), Math.min(first + count * node.slot, this.#end(frame)))
+    frame.at = i + count
+    if (!frame.again) this.#taker.other?.(node, kind, count)
+    return true
+  }
+
+  /** Where ways that pass go on from the table of a frame, or from a table below its entries. */
+  #otherOf({ node, table, base, inherited, other }: Frame): OtherHalf | undefined {
+    return node.next === undefined ? other : { node: node.next, table, base, inherited, other }
+  }
+
+  /** The addresses that are wanted: the region's, and of the other half of an entry those that came to it. */
+  #first({ first }: Frame): number {
+    return Math.max(first, (this.#region as RootPart).first)
+  }
+
+  #end({ end }: Frame): number {
+    return Math.min(end, (this.#region as RootPart).end)
   }
 
   /** Leaves from entry `i`, at word `at`, on: as many as follow from the first. @returns entries */
@@ -267,10 +313,10 @@ export class LeafWalk {
     if (child === undefined) this.findings.invalid(frame, i, joined(lo, hi), 'no table can be at that level')
     else if (this.#stack.length >= MAX_DEPTH) this.findings.invalid(frame, i, joined(lo, hi), `more than ${MAX_DEPTH} levels`)
     else {
-      const { first, end } = this.#region as RootPart
       const next = table.address(lo, hi)
       const isCycle = !again && this.#stack.some((above) => above.table === next)
-      this.#open(child, next, base + i * node.slot, inherited.by(table, node.node, lo, hi), first, end)
+      const below = { node: child, table: next, base: base + i * node.slot, inherited: inherited.by(table, node.node, lo, hi) }
+      this.#open({ ...below, other: this.#otherOf(frame) }, this.#first(frame), this.#end(frame))
       if (isCycle) this.findings.cycle(frame, i, next)
     }
   }

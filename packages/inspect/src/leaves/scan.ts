@@ -78,3 +78,15 @@ export function swapped(words: Int32Array, at: number, count: number, width: num
   }
   return out
 }
+
+/** `count` entries of `width` words each, of which one begins every `step` words, one behind the other. */
+export function picked(
+  words: Int32Array,
+  at: number,
+  count: number,
+  { width, step }: { readonly width: number; readonly step: number },
+): Int32Array {
+  const out = new Int32Array(count * width)
+  for (let i = 0; i < count; i++) for (let k = 0; k < width; k++) out[i * width + k] = words[at + i * step + k]!
+  return out
+}

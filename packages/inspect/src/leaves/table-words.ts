@@ -2,7 +2,7 @@
 import type { LevelNode, ReadMemory } from '@io-pgtable/core'
 import { type ChunkReader, chunkReaderOf } from '../image/image.ts'
 import { CHUNK, type Chunk } from '../image/page-cache.ts'
-import { swapped, wordsOf } from './scan.ts'
+import { picked, swapped, wordsOf } from './scan.ts'
 
 /** Chunks, and pages that tables are in, are told apart by numbers: addresses below 2^59 that are multiples of 64. */
 export class TableWords {
@@ -23,15 +23,21 @@ export class TableWords {
     this.#chunks = chunkReaderOf(read)
   }
 
-  /** Finds the words of entries of a node: of big-endian ones a copy, in this host's order. @returns bytes that are known. @throws what reading throws */
-  find(node: LevelNode, paddr: number, byteLength: number): number {
-    const known = this.#find(paddr, byteLength)
-    if (node.byteOrder === 'big') this.#swap(node.entryBytes / 4, known)
-    return known
+  /**
+   * Finds the words of the entries `from` to `to` of a table: of big-endian entries, and of halves of entries, a copy. @returns entries that are
+   * known. @throws what reading throws
+   */
+  find(node: LevelNode, table: number, from: number, to: number): number {
+    const { entryBytes, byteOrder, stride = entryBytes, offset = 0 } = node
+    const known = Math.floor(this.#find(table + from * stride, (to - from) * stride) / stride)
+    const width = entryBytes / 4
+    if (stride !== entryBytes) this.#own(picked(this.words, this.at + offset / 4, known, { width, step: stride / 4 }))
+    if (byteOrder === 'big') this.#own(swapped(this.words, this.at, known * width, width))
+    return Math.min(known, to - from)
   }
 
-  #swap(width: number, known: number): void {
-    this.words = swapped(this.words, this.at, Math.floor(known / 4), width)
+  #own(words: Int32Array): void {
+    this.words = words
     this.at = 0
     this.chunk = undefined
   }

@@ -1,5 +1,5 @@
 /** Tables as a tree, descriptor by descriptor: for people, and for small tables. Each table is entered once at each level. */
-import { type Decoded, decode, type EntryPlace, type LevelNode } from '@io-pgtable/core'
+import { type Decoded, decode, type EntryPlace, type LevelNode, nodeOf } from '@io-pgtable/core'
 import { type LaneNode, laneNodes } from '@io-pgtable/core/compiled'
 import { type Finding, Findings } from '../finding.ts'
 import { joined } from './joined.ts'
@@ -42,12 +42,17 @@ export function walkTree(tables: Tables, sink: TreeSink, options: TreeOptions = 
 const LIMIT = 1_000_000
 const MAX_DEPTH = 12
 
-interface TreeFrame {
+/** An entry of a table; the halves of one entry follow each other. */
+interface TableEntry {
   readonly node: LevelNode
+  readonly index: number
+  readonly raw: bigint
+}
+
+interface TreeFrame {
   readonly table: number
   readonly base: number
-  readonly raws: readonly bigint[]
-  readonly from: number
+  readonly entries: readonly TableEntry[]
   at: number
 }
 
@@ -96,20 +101,38 @@ export class TreeWalk {
     const from = Math.max(0, Math.floor((first - base) / slot))
     const to = Math.min(entries, Math.ceil((end - base) / slot))
     if (from >= to) return
-    const known = this.#memory.find(node, table + from * node.entryBytes, (to - from) * node.entryBytes) / node.entryBytes
+    const raws = this.#raws(node, table, from, to)
+    if (raws.length < to - from) this.#unknown(node, table, base + (from + raws.length) * slot, (to - from - raws.length) * node.entryBytes)
+    const own = raws.map((raw, i) => ({ node, index: from + i, raw }))
+    this.#stack.push({ table, base, entries: node.next === undefined ? own : this.#withHalves(own, table, node), at: 0 })
+  }
+
+  #raws(node: LevelNode, table: number, from: number, to: number): readonly bigint[] {
+    const known = this.#memory.find(node, table, from, to)
     const { words, at } = this.#memory
     const wide = node.entryBytes === 8
-    const raws = Array.from({ length: Math.floor(known) }, (_, i) =>
+    return Array.from({ length: known }, (_, i) =>
       wide ? joined(words[at + 2 * i] ?? 0, words[at + 2 * i + 1] ?? 0) : BigInt((words[at + i] ?? 0) >>> 0),
     )
-    if (raws.length < to - from) this.#unknown(node, table, base + (from + raws.length) * slot, (to - from - raws.length) * node.entryBytes)
-    this.#stack.push({ node, table, base, raws, from, at: 0 })
+  }
+
+  /** Entries with the other halves of each, in the order in which a walk tries them. */
+  #withHalves(entries: readonly TableEntry[], table: number, { next }: LevelNode): readonly TableEntry[] {
+    const [first] = entries
+    const half = next === undefined ? undefined : nodeOf(this.#tables.geometry, next)
+    if (half === undefined || first === undefined) return entries
+    const raws = this.#raws(half, table, first.index, first.index + entries.length)
+    const halves = this.#withHalves(
+      raws.map((raw, i) => ({ node: half, index: first.index + i, raw })),
+      table,
+      half,
+    )
+    return entries.flatMap((entry) => [entry, ...halves.filter(({ index }) => index === entry.index)])
   }
 
   #goOn(frame: TreeFrame, sink: TreeSink): void {
-    const { node, raws } = frame
-    for (let raw = raws[frame.at]; raw !== undefined; raw = raws[frame.at]) {
-      const index = frame.from + frame.at
+    for (let next = frame.entries[frame.at]; next !== undefined; next = frame.entries[frame.at]) {
+      const { node, index, raw } = next
       const entry = decode(this.#tables.geometry, node, raw)
       if (entry.type === 'empty' && this.#options.empty !== true) frame.at++
       else if (

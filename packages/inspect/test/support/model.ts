@@ -3,6 +3,7 @@ import {
   type AnyFmt,
   bitsOf,
   deposit,
+  entryOffset,
   entrySpan,
   type FormatConfig,
   type Geometry,
@@ -52,8 +53,11 @@ function fill(pages: Pages, node: LevelNode, table: bigint, entries: number, nex
   }
   const width = BigInt(8 * node.entryBytes)
   const words = raws.map((raw) => BigInt.asUintN(Number(width), raw))
-  if (node.entryBytes === 8) pages.words(table, words)
-  else pages.words32(table, words)
+  for (const [i, word] of words.entries()) {
+    const at = table + BigInt(entryOffset(node, i))
+    if (node.entryBytes === 8) pages.words(at, [word])
+    else pages.words32(at, [word])
+  }
 }
 
 function hasChild({ child }: TableKind): boolean {
@@ -90,6 +94,8 @@ function build(geometry: Geometry, rnd: () => number): { pages: Pages; root: big
   const make = (node: LevelNode): bigint => {
     const at = take(Math.max(node.tableBytes, node.align ?? 0))
     fill(pages, node, at, 2 ** node.bits, next, rnd)
+    for (let half = node.next; half !== undefined; half = nodeOf(geometry, half).next)
+      fill(pages, nodeOf(geometry, half), at, 2 ** node.bits, next, rnd)
     return at
   }
   const top = nodeOf(geometry, geometry.top)
