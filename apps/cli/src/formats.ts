@@ -10,16 +10,21 @@ import { arm32LpaeS2 } from '../../../packages/formats/arm32-lpae-s2/src/index.t
 import { arm64LpaeS1 } from '../../../packages/formats/arm64-lpae-s1/src/index.ts'
 import { arm64LpaeS2 } from '../../../packages/formats/arm64-lpae-s2/src/index.ts'
 import { etnaviv } from '../../../packages/formats/etnaviv/src/index.ts'
+import { exynosSysmmu } from '../../../packages/formats/exynos-sysmmu/src/index.ts'
 import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
 import { habana } from '../../../packages/formats/habana/src/index.ts'
 import { intelIpu } from '../../../packages/formats/intel-ipu/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
+import { mtkIommuV1 } from '../../../packages/formats/mtk-iommu-v1/src/index.ts'
+import { omapIommu } from '../../../packages/formats/omap-iommu/src/index.ts'
 import { powervrRogue } from '../../../packages/formats/powervr-rogue/src/index.ts'
 import { qcomA2xx } from '../../../packages/formats/qcom-a2xx/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
+import { rockchipIommu } from '../../../packages/formats/rockchip-iommu/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
 import { sv32 } from '../../../packages/formats/sv32/src/index.ts'
+import { tegraSmmu } from '../../../packages/formats/tegra-smmu/src/index.ts'
 import { v3d } from '../../../packages/formats/v3d/src/index.ts'
 import { vtdSs } from '../../../packages/formats/vtdss/src/index.ts'
 import { x8632 } from '../../../packages/formats/x86-32/src/index.ts'
@@ -38,16 +43,21 @@ export const FORMATS: readonly AnyFmt[] = [
   arm64LpaeS1,
   arm64LpaeS2,
   etnaviv,
+  exynosSysmmu,
   gma500Sgx,
   habana,
   intelIpu,
   maliUtgard,
+  mtkIommuV1,
+  omapIommu,
   powervrRogue,
   qcomA2xx,
   riscv64,
   riscv64G,
+  rockchipIommu,
   sun50iIommu,
   sv32,
+  tegraSmmu,
   v3d,
   vtdSs,
   x8632,

@@ -67,6 +67,7 @@ class FactsRun {
     if (own !== undefined) this.#own(own(row, this.#config, this.#table()?.table), columns, row, place)
     else if (columns.join() === PAGE_COLUMNS) this.#page(row, place)
     else if (list === 'tables') this.#tableEntry(row, place)
+    else if (list === 'roots' && this.#binding.rootRegister !== undefined) this.#root(this.#binding, row, place)
     else this.#report.check(place, 'list', 'facts of the binding', `no ${list} in it`)
   }
 
@@ -98,9 +99,11 @@ class FactsRun {
   #mapped(subject: Subject, row: VectorMembers, prot: Prot, place: Place): void {
     const { table, firstIova: iova } = subject
     const pgsize = countOf(row.pgsize, `${place.at}.pgsize`)
-    const got = table.mapPages(iova, hexOf(row.paddr, `${place.at}.paddr`), pgsize, 1, prot)
+    const { unit = pgsize } = this.#binding
+    const got = table.mapPages(iova, hexOf(row.paddr, `${place.at}.paddr`), unit, pgsize / unit, prot)
     const { leaves, broken } = subject.snapshot()
-    if (got.mapped > 0) table.unmapPages(iova, pgsize, 1)
+    if (got.mapped > 0) table.unmapPages(iova, unit, pgsize / unit)
+    table.trim()
     const expected = { mapped: row.raw === null ? 0 : pgsize, error: ourError(row.error as string | null, this.#binding.errors) }
     const error = got.error === undefined ? null : codeOf(got.error)
     this.#report.check(place, 'result', canonical(expected), canonical({ mapped: got.mapped, error }))
@@ -114,7 +117,7 @@ class FactsRun {
 
   #encoded({ table, binding }: Subject, row: VectorMembers, prot: Prot, place: Place): void {
     const { config, geometry } = table
-    const pgsize = countOf(row.pgsize, `${place.at}.pgsize`)
+    const pgsize = this.#binding.unit ?? countOf(row.pgsize, `${place.at}.pgsize`)
     const found = leafOf(geometry, pgsize)
     if (found === undefined) return void this.#report.check(place, 'leaf', `one of ${pgsize} bytes`, 'none')
     const { node, kind, size } = found
@@ -123,6 +126,14 @@ class FactsRun {
       attributes === undefined ? undefined : attributes | kind.set | (size.or ?? 0n) | deposit(hexOf(row.paddr, place.at), kind.address)
     this.#report.check(place, 'raw', String(row.raw), raw === undefined ? 'none' : hex(raw))
     this.#report.check(place, 'level', String(row.level), String(binding.level(node)))
+  }
+
+  /** `[root address, register, value]`. */
+  #root({ fmt, rootRegister }: DriverVectorBinding, row: VectorMembers, place: Place): void {
+    const table = this.#table()?.table
+    if (table === undefined || rootRegister === undefined) throw new Error('facts of roots need a config')
+    const regs = fmt.regs(table.config, [hexOf(row['root address'], place.at)], table.geometry.top)
+    this.#report.check(place, 'value', String(row.value), hex(rootRegister(regs)))
   }
 
   /** `[level, table address, raw]`: the entry that leads to a table there. */

@@ -1,5 +1,14 @@
 /** Runs the operations of a file that was recorded from a driver, on one table, and compares every answer. */
-import { type DriverVectorBinding, hex, IotlbGather, type Prot, type VectorBinding, type VectorMembers } from '@io-pgtable/core'
+import {
+  type DriverVectorBinding,
+  hex,
+  IotlbGather,
+  nodeOf,
+  type Prot,
+  slotBytes,
+  type VectorBinding,
+  type VectorMembers,
+} from '@io-pgtable/core'
 import { type DriverOperationsDocument, dumpOf } from './driver-document.ts'
 import { countOf, hexOf, listOf, malformed, protAt, textOf, tupleOf } from './fields.ts'
 import { canonical } from './notation.ts'
@@ -152,16 +161,45 @@ class DriverRun {
   }
 
   unmap(op: VectorMembers, place: Place): Answer {
+    if (this.#binding.unmapsFound !== undefined) return this.#unmapFound(op, place)
     const { unit = countOf(op.pgsize, `${place.at}.pgsize`) } = this.#binding
-    const unmapped = this.#subject.table.unmapPages(iovaOf(this.#subject, op), unit, sizeOf(op) / unit, this.#gather)
+    const iova = iovaOf(this.#subject, op)
+    return this.#unmapped(iova, this.#subject.table.unmapPages(iova, unit, sizeOf(op) / unit, this.#gather))
+  }
+
+  /** Ends an unmap, as the driver does. */
+  #unmapped(iova: bigint, unmapped: number): Answer {
+    const { table } = this.#subject
+    if (this.#binding.trims && unmapped > 0) {
+      const { geometry } = table
+      const slot = BigInt(slotBytes(nodeOf(geometry, geometry.top)))
+      const last = iova + BigInt(unmapped) - 1n
+      table.trim({ first: iova - (iova % slot), last: last - (last % slot) + slot - 1n }, this.#gather)
+    }
     this.#gather.sync()
     return { unmapped }
   }
 
+  /** Mapping by mapping, up to a hole, a part of one, or one that is too large. */
+  #unmapFound(op: VectorMembers, place: Place): Answer {
+    const { table } = this.#subject
+    const iova = iovaOf(this.#subject, op)
+    const size = sizeOf(op)
+    const pgsize = countOf(op.pgsize, `${place.at}.pgsize`)
+    let unmapped = 0
+    while (unmapped < size) {
+      const next = iova + BigInt(unmapped)
+      const leaf = table.walk(next).at(-1)
+      if (leaf?.type !== 'leaf' || next % BigInt(leaf.size.pgsize) !== 0n) break
+      if (leaf.size.pgsize > (this.#binding.unmapsFound === 'pgsize' ? pgsize : size - unmapped)) break
+      unmapped += table.unmapPages(next, leaf.size.pgsize, 1, this.#gather)
+    }
+    return this.#unmapped(iova, unmapped)
+  }
+
   unmapRange(op: VectorMembers): Answer {
-    const unmapped = this.#subject.table.unmapRange(iovaOf(this.#subject, op), sizeOf(op), this.#gather)
-    this.#gather.sync()
-    return { unmapped }
+    const iova = iovaOf(this.#subject, op)
+    return this.#unmapped(iova, this.#subject.table.unmapRange(iova, sizeOf(op), this.#gather))
   }
 
   /** New permissions for the mapped pages of a range; the others are passed over. */

@@ -14,9 +14,11 @@ import {
   type TableOptions,
   type VectorBinding,
   type VectorLevel,
+  type VectorMembers,
 } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import type { Registers, VectorConfig } from './document.ts'
+import { countOf, flagOf, hexOf } from './fields.ts'
 import { scratch } from './scratch.ts'
 import { type Snapshot, snapshot } from './snapshot.ts'
 import { TlbLog } from './tlb-log.ts'
@@ -99,10 +101,20 @@ function hasDetailedGather(config: VectorConfig): boolean {
 
 /** The request that a file's configuration stands for. */
 export function requestOf(binding: VectorBinding, config: VectorConfig): ConfigOf<AnyFmt> {
-  if (binding.family === 'driver' && config.family === 'driver') return binding.config(config.values)
+  if (binding.family === 'driver' && config.family === 'driver') return binding.config(config.values, usualOf(config.values))
   if (binding.family === 'io-pgtable' && config.family === 'io-pgtable') return binding.config(config.values)
   if (binding.family === 'generic_pt' && config.family === 'generic_pt') return binding.config(config.values)
   throw new IoPgtableError('EBADMSG', 'vector file', `a ${config.family} configuration, where ${binding.format} is of ${binding.family}`)
+}
+
+/** The members that most configurations have; zero where one is missing. */
+function usualOf({ pgsizeBitmap, ias, oas, coherentWalk }: VectorMembers): FormatConfig {
+  return {
+    pgsizeBitmap: pgsizeBitmap === undefined ? 0n : hexOf(pgsizeBitmap, 'config.pgsizeBitmap'),
+    ias: ias === undefined ? 0 : countOf(ias, 'config.ias'),
+    oas: oas === undefined ? 0 : countOf(oas, 'config.oas'),
+    ...(coherentWalk !== undefined && { coherentWalk: flagOf(coherentWalk, 'config.coherentWalk') }),
+  }
 }
 
 /** The error with which only the kernel's driver refuses a configuration. */

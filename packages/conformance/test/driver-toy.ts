@@ -27,8 +27,8 @@ export const driverBinding: DriverVectorBinding<typeof toy> = {
     parts: { op: ['unmap', 'unmapRange'], when: 'part', reason: 'the driver splits' },
     odd: { op: 'map', when: ({ prot }) => (prot as Names).length === 1, reason: 'read-only' },
   },
+  rootRegister: ({ base }) => base,
   facts: {
-    roots: ({ 'root address': root }) => BigInt(root as string),
     colours: ({ colour }) => (colour === 'red' ? 0xffn : { leftOut: 'no such colour here' }),
   },
   walked: (way) => ({ node: way.at(-1)?.node.id === 'L1' ? 'PD' : 'PT' }),
@@ -129,6 +129,28 @@ function unfolded(row: readonly JsonValue[]): JsonValue[][] {
   if (count > 2) return [[...row]]
   return [0n, 0x1000n].map((at) => [hex(BigInt(iova) + at), level, hex(BigInt(raw) + at), 1, '0x0'])
 }
+
+/** A driver that unmaps what is there: a large page by its own size, never by a smaller one. */
+export const foundBinding: DriverVectorBinding<typeof toy> = {
+  ...withoutProt(driverBinding),
+  format: 'toy-found',
+  unmapsFound: 'pgsize',
+  trims: true,
+}
+
+export const found = (): Json & { ops: Json[] } => ({
+  ...head('toy-found', { features: [] }),
+  ops: [
+    map('0x1fe000', '0x80000000', 2),
+    map('0x200000', '0x40000000', 1, { pgsize: M2, result: { mapped: M2, error: null } }),
+    { op: 'unmap', iova: '0x1ff000', pgsize: 4096, pgcount: 513, result: { unmapped: 4096 } },
+    { op: 'unmap', iova: '0x200000', pgsize: M2, pgcount: 2, result: { unmapped: M2 } },
+    { op: 'unmap', iova: '0x0', pgsize: M2, pgcount: 1, result: { unmapped: 0 } },
+    { op: 'dump', leaves: [['0x1fe000', 'PT', '0x80000003', 1, '0x0']], tables: [['0x0', 'PD', '0x3']], tableBytes: 8192 },
+    { op: 'unmap', iova: '0x1fe000', pgsize: 4096, pgcount: 2, result: { unmapped: 4096 } },
+    { op: 'dump', leaves: [], tables: [], tableBytes: 4096 },
+  ],
+})
 
 export const driverFacts = (): Json & { rows: JsonValue[][] } => ({
   ...head('toy-driver', { tableColumns: ['level', 'table address', 'raw'], tables: [['PD', '0x80001000', '0x80001003']] }),

@@ -2,11 +2,11 @@
 import type { JsonValue } from '@io-pgtable/core'
 import { expect, test } from 'vitest'
 import { describeOutcome, runVectorFile, type VectorOutcome } from '../src/index.ts'
-import { driverBinding, driverFacts, driverOperations, runs, runsBinding, walks } from './driver-toy.ts'
+import { driverBinding, driverFacts, driverOperations, found, foundBinding, runs, runsBinding, walks } from './driver-toy.ts'
 import { vectorBindings } from './toy.ts'
 import { operations, ranges } from './toy-vectors.ts'
 
-const run = (json: unknown): VectorOutcome => runVectorFile(json, [driverBinding, runsBinding, ...vectorBindings])
+const run = (json: unknown): VectorOutcome => runVectorFile(json, [driverBinding, runsBinding, foundBinding, ...vectorBindings])
 
 test.each([driverOperations(), walks()])('a file passes as it is', (json) => {
   const outcome = run(json)
@@ -61,6 +61,17 @@ test.each([
   ['ops.3.result.unmapped', 32768, 'ops[3] unmap', 'result'],
 ])('runs with %s = %j fail at %s: %s', (path, value, at, what) => {
   expect(run(mutate(runs(), path, value)).mismatches[0]).toMatchObject({ at, what })
+})
+
+test('an unmap that takes what is there: by pgsize, or by what is left of the range', () => {
+  expect(run(found())).toMatchObject({ status: 'passed' })
+  const byRange = runVectorFile(found(), [{ ...foundBinding, unmapsFound: 'range' }])
+  const expected = '{"unmapped":4096}'
+  expect(byRange.mismatches[0]).toMatchObject({ at: 'ops[2] unmap', expected, got: `{"unmapped":${4096 + 2 ** 21}}` })
+  const { trims: _, ...keeps } = foundBinding
+  expect(runVectorFile(found(), [keeps]).mismatches[0]).toMatchObject({ at: 'ops[7] dump', what: 'table descriptor 0 of 0' })
+  const byPages = runVectorFile(mutate(found(), 'ops.4.result.unmapped', 4096), [foundBinding])
+  expect(byPages.mismatches).toMatchObject([{ at: 'ops[4] unmap', what: 'result' }])
 })
 
 test.each([

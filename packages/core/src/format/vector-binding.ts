@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import type { AnyFmt, ConfigOf, Geometry, Kind, LevelNode, RegsOf } from './format.ts'
-import type { Agreed } from './policy.ts'
+import type { Agreed, FormatConfig } from './policy.ts'
 import type { Prot } from './prot.ts'
 
 /** A value of a JSON document. */
@@ -150,8 +150,8 @@ export type VectorFact<F extends AnyFmt = AnyFmt> = VectorFunctions<F>['fact']
  */
 export interface DriverVectorBinding<F extends AnyFmt = AnyFmt> extends Binding<F> {
   readonly family: 'driver'
-  /** The request that a file's config, handed over as it is, stands for. */
-  config(config: VectorMembers): ConfigOf<F>
+  /** The request that a file's config, handed over as it is, stands for; `usual` has those members of it that most files have, read. */
+  config(config: VectorMembers, usual: FormatConfig): ConfigOf<F>
   /** The error with which the driver alone refuses a configuration that the hardware has: the library is then not asked. */
   driverRefuses?(config: VectorMembers): string | undefined
   /**
@@ -161,6 +161,13 @@ export interface DriverVectorBinding<F extends AnyFmt = AnyFmt> extends Binding<
   prot?(op: VectorMembers, table: VectorTable<F>): Prot
   /** Bytes of our page, where the files' page sizes are mere runs of it: each page of a map is then a call of its own. */
   readonly unit?: number
+  /**
+   * An unmap of the driver takes the mappings that are there, each by its own size, if that is no larger than the operation's `pgsize`, or
+   * than what is left of its range. Default: mappings of `pgsize`.
+   */
+  readonly unmapsFound?: 'pgsize' | 'range'
+  /** The driver frees a table with its last mapping: what was unmapped is trimmed, root slot by root slot. */
+  readonly trims?: true
   /** Our input address of an operation. Default: its `iova`. */
   iova?(op: VectorMembers): bigint
   /** Operations that the runner does not have, or that the driver composes: by name, in place of the runner's own. */
@@ -175,6 +182,8 @@ export interface DriverVectorBinding<F extends AnyFmt = AnyFmt> extends Binding<
   readonly leavesOut?: { readonly tables?: string; readonly tableBytes?: string }
   /** By the names in `features`. A feature that is not here is compared. */
   readonly differences?: Readonly<Record<string, VectorDifference | readonly VectorDifference[]>>
+  /** The register that leads to the root, among those of a table: for facts `[root address, register, value]`. */
+  rootRegister?(regs: RegsOf<F>): bigint
   /**
    * Facts that are no rows of `[level, pgsize, prot, paddr, raw, error]`, by the name of their list. Without it such rows of `tables`
    * are `[level, table address, raw]`.

@@ -6,12 +6,14 @@
  *   Level1 entry    1:0 = 01: a Level2 table, address in 31:10 · any other value: fault
  *   Level2 entry    bit 1: a page, address in 31:12, ACI in 7:4 · bit 1 clear: fault
  *
- * A page has no permission bits: ACI chooses one of 16 domains, and IOMMU_DM_AUT_CTRL_REG0..7 say what each master may do in each. Which
- * of these statements come from which document, and which could not be verified, is in the README.
+ * A page has no permission bits: ACI chooses one of 16 domains, and IOMMU_DM_AUT_CTRL_REG0..7 say what each master may do in each. The
+ * domains are those of Linux. Which of these statements come from which document is in the README; recorded tables agree with all of them.
  */
 import {
+  type AccessFault,
   type Agreed,
   ALWAYS,
+  type ArchFault,
   checkConfig,
   configError,
   type Field,
@@ -20,6 +22,7 @@ import {
   field,
   fieldValue,
   type Geometry,
+  hex,
   type IoPageTableFmt,
   IoPgtableError,
   type Kind,
@@ -46,12 +49,24 @@ export interface Sun50iIommuParams {
 /** What each domain lets a master do: the domain register fields of that master, by ACI, as READ and WRITE. */
 export interface Sun50iIommuContext {
   readonly domains: readonly Prot[]
+  /** Number of the master, 0 to 5. */
+  readonly master: number
+  /** Registers that were not given. */
+  readonly assumed: readonly string[]
 }
 
-/** What the device's registers get. */
-export interface Sun50iIommuRegs extends Sun50iIommuContext {
+/** What the device's registers get, by the manual's names. */
+export interface Sun50iIommuRegs {
   /** IOMMU_TTB_REG: the root's physical address. */
   readonly ttb: bigint
+  /** IOMMU_ENABLE_REG. */
+  readonly enable: bigint
+  /** IOMMU_BYPASS_REG: no master. */
+  readonly bypass: bigint
+  /** IOMMU_DM_AUT_CTRL_REG0, of domains 0 and 1: domain 1 lets nothing through. */
+  readonly dmAutCtrl0: bigint
+  /** IOMMU_DM_AUT_CTRL_REG1, of domains 2 and 3: no writes, no reads. */
+  readonly dmAutCtrl1: bigint
 }
 
 /** Registers out of a dump. */
@@ -60,13 +75,39 @@ export interface Sun50iIommuHardware {
   readonly ttb: bigint
   /** IOMMU_ENABLE_REG; left out: on. */
   readonly enable?: bigint
-  /** Of the master that matters; left out: those that this package uses. */
-  readonly domains?: readonly Prot[]
+  /** IOMMU_BYPASS_REG: bit m, master m is not translated. Left out: none. */
+  readonly bypass?: bigint
+  /** IOMMU_DM_AUT_CTRL_REG0 to 7; left out: what this package writes into 0 and 1, and nothing controlled in the others. */
+  readonly dmAutCtrl0?: bigint
+  readonly dmAutCtrl1?: bigint
+  readonly dmAutCtrl2?: bigint
+  readonly dmAutCtrl3?: bigint
+  readonly dmAutCtrl4?: bigint
+  readonly dmAutCtrl5?: bigint
+  readonly dmAutCtrl6?: bigint
+  readonly dmAutCtrl7?: bigint
+  /** The master that matters, 0 to 5. Default 0. */
+  readonly master?: bigint
 }
 
 const RW = Prot.READ | Prot.WRITE
-/** Domain 0 is not controlled, and 1 to 15 let everything through after reset (IOMMU_DM_AUT_CTRL_REG). Our tables use 0, 1 and 2. */
-const DOMAINS: readonly Prot[] = [RW, Prot.READ, Prot.WRITE, ...Array<Prot>(13).fill(RW)]
+const MASTERS = 6
+/** Every master may do nothing in domain 1, not write in domain 2 and not read in domain 3; domain 0 is not controlled. */
+const DM_AUT_CTRL: readonly bigint[] = [0x0fff_0000n, 0x0555_0aaan]
+/** The domain of each combination of READ and WRITE, as Linux has them. */
+const NONE = 1n
+const READ_ONLY = 2n
+const WRITE_ONLY = 3n
+const READ_WRITE = 4n
+
+/** What the domains let a master do: bit 2m of a domain's half forbids reads, bit 2m + 1 writes. */
+function domainsOf(registers: readonly bigint[], master: number): readonly Prot[] {
+  return Array.from({ length: 16 }, (_, domain) => {
+    if (domain === 0) return RW
+    const forbidden = Number(((registers[domain >> 1] ?? 0n) >> BigInt(16 * (domain & 1) + 2 * master)) & 3n)
+    return RW & ~(forbidden & 1 ? Prot.READ : 0) & ~(forbidden & 2 ? Prot.WRITE : 0)
+  })
+}
 
 /** One party: the master whose domain registers these are. */
 const GRANTS: Meaning<Rights, Sun50iIommuContext> = meaning(['ACI'], ({ ACI = 0 }, { domains }) => {
@@ -142,25 +183,45 @@ function configure(request: Sun50iIommuConfig): Agreed<Sun50iIommuConfig> {
   return { pgsizeBitmap: bitmap, ias, oas, quirks, coherentWalk: request.coherentWalk ?? true, cpuPageSize: request.cpuPageSize ?? SZ_4K }
 }
 
-/** A domain by what it grants. NOEXEC and PRIV are refused: no master's access can be told apart by them. */
-function encodeLeaf(prot: Prot): bigint | undefined {
-  if (prot & (Prot.NOEXEC | Prot.PRIV)) return undefined
-  return BigInt(DOMAINS.indexOf(prot & RW)) << 4n
+/** A domain by what it grants. CACHE, NOEXEC, MMIO and PRIV change nothing: the hardware has nothing of that kind. */
+function encodeLeaf(prot: Prot): bigint {
+  const domain = prot & Prot.READ ? (prot & Prot.WRITE ? READ_WRITE : READ_ONLY) : prot & Prot.WRITE ? WRITE_ONLY : NONE
+  return domain << 4n
 }
 
 function prot(raw: bigint, kind: LeafKind, { domains }: Sun50iIommuContext): Prot {
   return domains[fieldValue(kind, raw, 'ACI') ?? 0] ?? RW
 }
 
-function rootsFromRegs({
-  ttb,
-  enable = 1n,
-  domains = DOMAINS,
-}: Sun50iIommuHardware): readonly FoundRoot<Sun50iIommuParams, Sun50iIommuContext>[] {
-  if (ttb >> 32n !== 0n) throw new IoPgtableError('EINVAL', 'rootsFromRegs', `TTB 0x${ttb.toString(16)}: 32 bits expected`, { value: ttb })
-  if ((enable & 1n) === 0n) return []
-  const params = { ias: 32, oas: 32 }
-  return [{ name: 'ttb', params, roots: [ttb & 0xffff_c000n], first: 0n, last: 0xffff_ffffn, context: { domains } }]
+const CTRL_NAMES = ['dmAutCtrl0', 'dmAutCtrl1', 'dmAutCtrl2', 'dmAutCtrl3', 'dmAutCtrl4', 'dmAutCtrl5', 'dmAutCtrl6', 'dmAutCtrl7'] as const
+
+function rootsFromRegs(registers: Sun50iIommuHardware): readonly FoundRoot<Sun50iIommuParams, Sun50iIommuContext>[] {
+  const { ttb, enable = 1n, bypass = 0n, master = 0n } = registers
+  for (const [name, value] of Object.entries(registers))
+    if (typeof value === 'bigint' && value >> 32n !== 0n) throw registerError(`${name} ${hex(value)}: 32 bits expected`, value)
+  if (master >= MASTERS) throw registerError(`master ${master}: 0 to ${MASTERS - 1} expected`, master)
+  if ((enable & 1n) === 0n || (bypass >> master) & 1n) return []
+  const controls = CTRL_NAMES.map((name, i) => registers[name] ?? DM_AUT_CTRL[i] ?? 0n)
+  const assumed = CTRL_NAMES.flatMap((name, i) => (registers[name] === undefined ? [`${name} ${hex(DM_AUT_CTRL[i] ?? 0n)}`] : []))
+  const context = { domains: domainsOf(controls, Number(master)), master: Number(master), assumed }
+  return [{ name: 'ttb', params: { ias: 32, oas: 32 }, roots: [ttb & 0xffff_c000n], first: 0n, last: 0xffff_ffffn, context }]
+}
+
+function registerError(text: string, value: bigint): IoPgtableError {
+  return new IoPgtableError('EINVAL', 'rootsFromRegs', text, { value })
+}
+
+/** IOMMU_INT_STA_REG: bit 17 an invalid Level2 entry, 16 an invalid Level1 entry, bit m a permission that master m lacks. */
+function fault({ type, level }: AccessFault, { master }: Sun50iIommuContext): ArchFault {
+  if (type === 'permission') return { name: `invalid permission of master ${master}`, codes: { INT_STA: 1 << master } }
+  return level === 1
+    ? { name: 'invalid Level1 entry', codes: { INT_STA: 1 << 16 } }
+    : { name: 'invalid Level2 entry', codes: { INT_STA: 1 << 17 } }
+}
+
+function regs(_config: Agreed<Sun50iIommuConfig>, [root = 0n]: readonly bigint[]): Sun50iIommuRegs {
+  const [dmAutCtrl0 = 0n, dmAutCtrl1 = 0n] = DM_AUT_CTRL
+  return { ttb: root, enable: 1n, bypass: 0n, dmAutCtrl0, dmAutCtrl1 }
 }
 
 /** Allwinner IOMMU. */
@@ -171,15 +232,16 @@ export const sun50iIommu: IoPageTableFmt<Sun50iIommuConfig, Sun50iIommuRegs, Sun
   configure,
   params: ({ ias, oas }) => ({ ias, oas }),
   geometry,
-  policy: () => ({ conflict: 'table', freeTables: 'slot', flushOrder: 'walks-first', addPagesWithoutGather: false }),
+  policy: () => ({ conflict: 'entry', freeTables: 'slot', flushOrder: 'walks-first', addPagesWithoutGather: false }),
   encodeLeaf: (_config, _node, _kind, prot) => encodeLeaf(prot),
   encodeTable: () => 0n,
   prot,
-  context: () => ({ domains: DOMAINS }),
+  context: () => ({ domains: domainsOf(DM_AUT_CTRL, 0), master: 0, assumed: [] }),
   parties: () => ['all'],
-  regs: (_config, [root = 0n]) => ({ ttb: root, domains: DOMAINS }),
+  fault,
+  regs,
   rootsFromRegs,
-  hardware: (_config, { ttb, domains }) => ({ ttb, domains }),
+  hardware: (_config, regs) => regs,
   configs: [
     { name: '32 bits', config: { pgsizeBitmap: BigInt(SZ_4K), ias: 32, oas: 32 } },
     { name: '24 bits, memory of 1 GiB', config: { pgsizeBitmap: BigInt(SZ_4K), ias: 24, oas: 30 } },

@@ -2,5 +2,12 @@
 import { checkFormat } from '@io-pgtable/conformance'
 import { test } from 'vitest'
 import { sun50iIommu } from '../src/index.ts'
+import { vectorBindings } from '../src/vectors.ts'
 
-checkFormat({ test, format: sun50iIommu, module: new URL('../dist/index.js', import.meta.url) })
+checkFormat({
+  test,
+  format: sun50iIommu,
+  bindings: vectorBindings,
+  vectors: new URL('../test-data/vectors/', import.meta.url),
+  module: new URL('../dist/index.js', import.meta.url),
+})

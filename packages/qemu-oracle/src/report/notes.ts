@@ -48,7 +48,22 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   riscv64: ['The effect of memory types (Svpbmt). Shadow stack pages (Zicfiss), which are only decoded.'],
   'riscv64-g': ['The IOMMU model ignores Svnapot, PBMT, A and U, and has no 64K pages: no oracle walks those. No CPU MMU is asked here.'],
   sv32: ['The IOMMU with SXL = 1. Shadow stack pages (Zicfiss), which are only decoded.'],
-  'sun50i-iommu': ['All of it: there is no walker in QEMU, no vector and no dump. The layout is partly unverified, as its page says.'],
+  'sun50i-iommu': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The other masters than the one chosen.',
+  ],
+  'rockchip-iommu': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The effect of cache bits and security.',
+  ],
+  'exynos-sysmmu': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. Supersections; cacheability and shareability.',
+  ],
+  'tegra-smmu': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. Sections of 4 MiB, by a description alone.',
+  ],
+  'omap-iommu': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The effect of endianness and element sizes.',
+  ],
+  'mtk-iommu-v1': ['Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The alignment of the table.'],
   'apple-dart': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
   'apple-dart2': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
   v3d: ['Recorded from the Linux driver v3d, and an independent walker agrees. No hardware walker. An entry with both size bits; the cap.'],
