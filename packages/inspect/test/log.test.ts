@@ -149,7 +149,7 @@ describe('mutations', () => {
     for (const sample of SAMPLES) {
       const lines = stamp(sample.text.split('\n'))
       for (let i = 0; i < lines.length; i++)
-        for (let j = i + 1; j < lines.length; j++) {
+        for (let j = i + 1; j < Math.min(i + 4, lines.length); j++) {
           const log = lines
             .with(i, lines[j] as string)
             .with(j, lines[i] as string)
@@ -161,7 +161,7 @@ describe('mutations', () => {
 
   test('any two reports one after the other, with a line less', () => {
     for (const [at, one] of SAMPLES.entries())
-      for (const step of [0, 1, 5]) {
+      for (const step of [0, 3]) {
         const two = SAMPLES[(at + step) % SAMPLES.length] as Sample
         const lines = [...one.text.split('\n'), ...two.text.split('\n')]
         for (const i of lines.keys()) {
@@ -173,7 +173,7 @@ describe('mutations', () => {
 
   test('two reports of two tasks, line by line in turn', () => {
     for (const [at, one] of SAMPLES.entries())
-      for (const step of [0, 1, 5]) {
+      for (const step of [0, 3]) {
         const two = SAMPLES[(at + step) % SAMPLES.length] as Sample
         const [a, b] = [
           one.text.split('\n').map((line) => `[    1.000000][  T11] ${line}`),

@@ -57,10 +57,32 @@ function matchPrefix(text: string): RegExpExecArray | undefined {
 
 /** A line that cannot end there: a mail program has broken it. */
 const UNFINISHED =
-  /(?:\b(?:at|address|addr|virtual|type|device|fault|reason|status|to|of|for|Request|domain|flags|VA|P[G4UMT][DE]|[A-Z0-9]+_[A-Z0-9_]+)|[=:,(])$/
+  /(?:\b(?:at|occurred|FAULT|Page|Faulted|address|addr|virtual|type|device|fault|reason|status|to|of|for|Request|domain|flags|VA|P[G4UMT][DE]|[A-Z0-9]+_[A-Z0-9_]+)|[=:,(])$/
 
-/** Whether a line goes on in the next one, as mail programs break lines. */
-export function goesOn(before: LogLine, next: LogLine): boolean {
+/** Characters at the end of a line that tell. */
+const TAIL = 40
+
+/** Whether a line seems to be the first part of one. */
+export function isUnfinished(text: string): boolean {
+  return UNFINISHED.test(text.length > TAIL ? text.slice(-TAIL) : text)
+}
+
+/** A line that is shorter was not broken by a mail program. */
+const SHORTEST = 40
+
+/** Whether a line goes on in the next one, as mail programs break lines. `opens`: the next one begins a report by itself. */
+export function goesOn(before: LogLine, next: LogLine, opens: boolean): boolean {
   if (next.stamped || next.text === '' || before.text.length + next.text.length > LINE_LIMIT) return false
-  return UNFINISHED.test(before.text)
+  return isUnfinished(before.text) || (before.stamped && before.text.length >= SHORTEST && !opens)
+}
+
+/** The same of raw lines, at a glance: a line without anything before it follows one that has. */
+export function mayGoOn(before: string, next: string): boolean {
+  const [first, second] = [before.charCodeAt(0), next.charCodeAt(0)]
+  return isBracket(first) && !isBracket(second) && before.length >= SHORTEST
+}
+
+/** `[`, `<` or `>`. */
+function isBracket(code: number): boolean {
+  return code === 0x5b || code === 0x3c || code === 0x3e
 }

@@ -1,7 +1,7 @@
 /** Reads a log line by line, in linear time, and gives the records that it holds. What is kept is bounded. */
 import type { FaultReport } from '../fault/report.ts'
 import { Facts } from './facts.ts'
-import { goesOn, type LogLine, stripLine } from './lines.ts'
+import { goesOn, isUnfinished, type LogLine, mayGoOn, stripLine } from './lines.ts'
 import type { LoggedWalk, Source } from './source.ts'
 import { SOURCES } from './sources/all.ts'
 
@@ -36,16 +36,25 @@ export class LogScanner {
   readonly #open: Open[] = []
   readonly #found: LogRecord[] = []
   #held: LogLine | undefined
+  #before = ''
   #number = 0
 
   /** The next line, without its end. @returns the records that are over */
   push(line: string): readonly LogRecord[] {
-    const next = stripLine(line, ++this.#number)
+    const number = ++this.#number
+    const before = this.#before
+    this.#before = line
+    const isIdle = this.#held === undefined && this.#open.length === 0
+    const isBroken = isIdle && mayGoOn(before, line)
+    // nearly all lines of nearly all logs
+    if (isIdle && !isBroken && !mayOpen(line)) return NONE
+    if (isBroken) this.#held = stripLine(before, number - 1)
+    const next = stripLine(line, number)
     const held = this.#held
-    if (held !== undefined && goesOn(held, next)) this.#held = { ...held, text: `${held.text} ${next.text}` }
+    if (held !== undefined && goesOn(held, next, opensAny(next.text))) this.#held = { ...held, text: `${held.text} ${next.text}` }
     else {
       if (held !== undefined) this.#line(held)
-      this.#held = next
+      this.#held = this.#open.length > 0 || mayOpen(line) ? next : undefined
     }
     return this.#take()
   }
@@ -63,8 +72,11 @@ export class LogScanner {
   }
 
   #line(line: LogLine): void {
-    const lower = line.text.toLowerCase()
-    for (const source of SOURCES) if (source.hints.some((hint) => lower.includes(hint))) this.#offer(source, line)
+    const { text } = line
+    const lower = this.#open.length > 0 ? text.toLowerCase() : ''
+    for (const source of SOURCES)
+      if (source.starts.some((start) => text.includes(start)) || source.hints.some((hint) => lower.includes(hint)))
+        this.#offer(source, line)
     for (const open of [...this.#open]) {
       if (line.number > open.line && (open.caller === line.caller || line.caller === '')) open.left--
       if (open.left < 0) this.#finish(open)
@@ -132,6 +144,18 @@ export class LogScanner {
       ...(walk !== undefined && isWhole && { walk }),
     })
   }
+}
+
+const NONE: readonly LogRecord[] = []
+const STARTS = [...new Set(SOURCES.flatMap(({ starts }) => starts))]
+
+function opensAny(text: string): boolean {
+  return mayOpen(text) && SOURCES.some(({ opens }) => opens.test(text))
+}
+
+/** Whether a line, or what it is the first part of, can open a report. */
+function mayOpen(line: string): boolean {
+  return STARTS.some((start) => line.includes(start)) || isUnfinished(line)
 }
 
 function isComplete({ source: { complete }, facts }: Open): boolean {

@@ -37,7 +37,9 @@ export interface Reading {
 
 export interface Source {
   readonly id: string
-  /** A line without any of these has nothing of this source: lower case. */
+  /** A line without any of these opens no report. */
+  readonly starts: readonly string[]
+  /** A line without any of these has nothing for an open report: lower case. */
   readonly hints: readonly string[]
   readonly opens: RegExp
   /** Facts of the opening line and of those that follow: global patterns with named groups. */
@@ -50,6 +52,13 @@ export interface Source {
   /** Facts whose order in the log matters. */
   readonly ordered?: boolean
   read(facts: Facts): Reading
+}
+
+/** A report of a source whose record is text alone. */
+export function plainReport(
+  own: Pick<FaultReport, 'kind' | 'manual' | 'name' | 'explanation' | 'facts' | 'access' | 'fault'>,
+): FaultReport {
+  return { ...own, fields: [], reserved: 0n }
 }
 
 /** The names of facts that are not there. */

@@ -309,4 +309,88 @@ amdgpu 0000:01:00.0:   VM_CONTEXT1_PROTECTION_FAULT_STATUS 0x08088002`.replace('
     access: ['0x501000', 'write', null],
     fault: ['translation', null, 1],
   },
+  {
+    name: 'LoongArch',
+    kind: 'loongarch',
+    text: `CPU 1 Unable to handle kernel paging request at virtual address 0000000000000010, era == 9000000000a01234, ra == 9000000000a01230
+Oops[#1]:
+  ESTAT: 00020000 [PIS] (IS= ECode=2 EsubCode=0)
+  BADV: 0000000000000010`,
+    record: { name: 'PIS', code: 2 },
+    access: ['0x10', 'write', null],
+    fault: ['translation', null, 1],
+  },
+  {
+    name: 'Exynos',
+    kind: 'exynos',
+    text: `exynos-sysmmu 14850000.sysmmu: 14830000.codec: [READ] PAGE FAULT occurred at 0x6715b3e0
+exynos-sysmmu 14850000.sysmmu: Page table base: 0x44a14000
+exynos-sysmmu 14850000.sysmmu: 	Lv1 entry: 0x4205001`,
+    record: { lv1: '0x4205001', base: '0x44a14000' },
+    access: ['0x6715b3e0', 'read', null],
+    fault: ['translation', null, 1],
+  },
+  {
+    name: 'Rockchip',
+    kind: 'rockchip',
+    text: `rk_iommu ff930300.iommu: Page fault at 0x00000000ff400000 of type read
+rk_iommu ff930300.iommu: iova = 0x00000000ff400000: dte_index: 0x3fd pte_index: 0x0 page_offset: 0x0
+rk_iommu ff930300.iommu: mmu_dte_addr: 0x000000006b1c8000 dte@0x000000006b1c8ff4: 0x6b1c9001 valid: 1 pte@0x000000006b1c9000: 0x000000 valid: 0 page@0x0000000000000000 flags: 0x0`,
+    record: { dte: '0x6b1c9001' },
+    access: ['0xff400000', 'read', null],
+    fault: ['translation', 2, 1],
+  },
+  {
+    name: 'Allwinner',
+    kind: 'sun50i',
+    text: 'sun50i-iommu 30f0000.iommu: Page fault for 0x00000000ff000000 (master 1, dir wr)',
+    record: { master: '0x1' },
+    access: ['0xff000000', 'write', null],
+    fault: ['translation', null, 1],
+  },
+  {
+    name: 'MediaTek',
+    kind: 'mediatek',
+    text: 'mtk-iommu 10205000.iommu: fault type=0x5 iova=0x1fd000000 pa=0x0 master=0x4(larb=0 port=4) layer=1 read',
+    access: ['0x1fd000000', 'read', null],
+    fault: ['translation', null, 1],
+  },
+  {
+    name: 'Tegra',
+    kind: 'tegra',
+    text: 'tegra-mc 70019000.memory-controller: display0a: read @0x00000000fe000000: Page fault (SMMU translation error [--S])',
+    record: { client: 'display0a', rights: '--S' },
+    access: ['0xfe000000', 'read', null],
+    fault: ['permission', null, 1],
+  },
+  {
+    name: 'i915',
+    kind: 'i915',
+    text: `i915 0000:00:02.0: [drm] Unexpected fault
+	Addr: 0x0000ffff_fee01000
+	Address space: PPGTT
+	Engine ID: 0
+	Source ID: 0
+	Type: 0`,
+    record: { space: 'PPGTT' },
+    access: ['0xfffffee01000', null, null],
+    fault: [null, null, 1],
+  },
+  {
+    name: 'xe',
+    kind: 'xe',
+    text: `xe 0000:03:00.0: [drm:pf_queue_work_func [xe]]
+	ASID: 12
+	VFID: 0
+	PDATA: 0x0d92
+	Faulted Address: 0x0000000001a00000
+	FaultType: 0
+	AccessType: 1
+	FaultLevel: 1
+	EngineClass: 3 ccs
+	EngineInstance: 0`,
+    record: { name: 'NOT_PRESENT' },
+    access: ['0x1a00000', 'write', null],
+    fault: ['translation', 1, 1],
+  },
 ]

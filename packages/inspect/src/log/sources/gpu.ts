@@ -11,8 +11,9 @@ const number = (facts: Facts, name: string): bigint => facts.number(name) ?? 0n
 
 const MALI: Source = {
   id: 'mali',
+  starts: ['Page fault in AS'],
   hints: ['page fault in as', 'fault status', 'exception type', 'access type', 'source id'],
-  opens: /\bUnhandled Page fault in AS(?<as_d>\d{1,2}) at VA 0x(?<va_h>[0-9a-f]{1,16})\b/i,
+  opens: /\bUnhandled Page fault in AS(?<as_d>\d{1,2}) at VA 0x(?<va_h>[0-9a-f]{1,16})\b/,
   facts: [
     /\braw fault status: 0x(?<status_h>[0-9a-f]{1,8})\b/g,
     /\bexception type 0x(?<exception_h>[0-9a-f]{1,2})\b/gi,
@@ -39,6 +40,7 @@ const MALI: Source = {
 
 const DART: Source = {
   id: 'dart',
+  starts: ['fault: status:0x'],
   hints: ['status:0x'],
   opens: /\bfault: status:0x(?<status_h>[0-9a-f]{1,8}) stream:(?<stream_d>\d{1,3})\b/,
   facts: [/\bcode:0x(?<code_h>[0-9a-f]{1,8}) \((?<what_s>[^)]{0,60})\)/g, /\) at 0x(?<va_h>[0-9a-f]{1,16})\b/g],
@@ -70,6 +72,7 @@ function dartLayout(facts: Facts): string | undefined {
 
 const AMDGPU: Source = {
   id: 'amdgpu',
+  starts: ['page fault ('],
   hints: ['page fault (', 'starting at address', 'protection_fault_status', 'more_faults', 'walker_error', 'permission_faults'],
   opens: /\[(?<hub_s>(?:gfx|mm)hub[^\]]{0,16})\] (?:no-)?retry page fault \(/,
   facts: [
@@ -104,6 +107,7 @@ const AMDGPU: Source = {
 
 const AMDGPU_OLD: Source = {
   id: 'amdgpu-old',
+  starts: ['_PROTECTION_FAULT_ADDR'],
   hints: ['vm_context1_protection_fault'],
   opens: /\bVM_CONTEXT1_PROTECTION_FAULT_ADDR\s+0x(?<page_h>[0-9a-f]{1,8})\b/i,
   facts: [/\bVM_CONTEXT1_PROTECTION_FAULT_STATUS\s+0x(?<status_h>[0-9a-f]{1,8})\b/gi],
@@ -117,6 +121,7 @@ const AMDGPU_OLD: Source = {
 
 const XID: Source = {
   id: 'nvidia',
+  starts: ['Xid'],
   hints: ['xid', 'faulted @', 'fault is of type', 'access_type'],
   opens: /\bXid \(?(?:PCI:)?[0-9a-f:.]{1,24}\)?: 31,/i,
   facts: [
@@ -137,6 +142,7 @@ const XID: Source = {
 
 const NOUVEAU: Source = {
   id: 'nouveau',
+  starts: ['] at '],
   hints: ['reason', 'engine', 'fifo'],
   opens: /\bfault [0-9a-f]{2} \[(?<access_s>[A-Z_]{1,24})\] at (?<va_h>[0-9a-f]{1,16}) engine\b/,
   facts: [/\breason (?<reason_h>[0-9a-f]{2}) \[(?<type_s>[A-Z_]{1,40})\]/g],

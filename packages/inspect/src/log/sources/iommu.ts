@@ -27,6 +27,7 @@ const SMMUV3_STRAY = 0x7fff_0000n
 
 const SMMUV3: Source = {
   id: 'smmuv3',
+  starts: [' received:'],
   hints: ['smmu', 'event', '0x'],
   opens: /\bevent 0x(?<event_h>[0-9a-f]{1,2}) received:/,
   facts: [/(?<![\w])0x(?<word_l>[0-9a-f]{16})(?![\w])/g],
@@ -45,6 +46,7 @@ const SMMUV3: Source = {
 
 const SMMUV2: Source = {
   id: 'smmuv2',
+  starts: ['Unhandled context fault'],
   hints: ['context fault', 'fsynr', 'cbfrsynra'],
   opens: /\bUnhandled context fault:/,
   facts: [
@@ -65,6 +67,7 @@ const SMMUV2: Source = {
 
 const DMAR: Source = {
   id: 'vtd',
+  starts: ['Request device'],
   hints: ['request device', 'fault reason', 'fault addr'],
   opens: /\[(?<type_s>DMA Read|DMA Write|INTR-REMAP)[^\]]{0,40}\] Request device \[(?:0x)?(?<device_s>[0-9a-f:.]{7,16})\]/,
   facts: [
@@ -108,6 +111,7 @@ const AMD_EVENTS: Readonly<Record<string, bigint>> = {
 
 const AMD_VI: Source = {
   id: 'amdvi',
+  starts: ['IO_PAGE_FAULT', '_DEV_TABLE_ENTRY', 'TAB_HARDWARE_ERROR', 'INVALID_DEVICE_REQUEST', 'RMP_PAGE_FAULT'],
   hints: ['io_page_fault', 'dev_t', 'page_tab', 'invalid_device', 'rmp_', 'address=', 'flags='],
   opens:
     /\[(?<event_s>ILLEGAL_DEV_TABLE_ENTRY|IO_PAGE_FAULT|DEV_TAB_HARDWARE_ERROR|PAGE_TAB_HARDWARE_ERROR|INVALID_DEVICE_REQUEST|RMP_PAGE_FAULT)\b/,
@@ -146,6 +150,7 @@ const TTYP: Readonly<Record<string, bigint>> = { 1: 1n, 12: 1n, 20: 1n, 6: 3n, 7
 
 const RISCV_IOMMU: Source = {
   id: 'riscv-iommu',
+  starts: [' devid: 0x'],
   hints: ['devid', 'iotval'],
   opens: /\bFault (?<cause_d>\d{1,4}) devid: 0x(?<devid_h>[0-9a-f]{1,6})\b/,
   facts: [/\biotval: (?:0x)?(?<iotval_h>[0-9a-f]{1,16})\b/g, /\biotval2: (?:0x)?(?<iotval2_h>[0-9a-f]{1,16})\b/g],

@@ -3,14 +3,34 @@ import { decodeArm64Fault } from '../../fault/arm64.ts'
 import { decodeArmv7Fault } from '../../fault/armv7.ts'
 import { decodeRiscvTrap } from '../../fault/riscv-cpu.ts'
 import type { Facts } from '../facts.ts'
-import { type LoggedWalk, missingOf, type Reading, type Source } from '../source.ts'
+import { type LoggedWalk, missingOf, plainReport, type Reading, type Source } from '../source.ts'
+import { LOONGARCH_CODES } from './loongarch.ts'
 
 const HEX = '[0-9a-f]{1,16}'
 const entry = (name: string): RegExp => new RegExp(`(?<![\\w])\\*?${name}=(?<${name}_h>${HEX})\\b`, 'g')
 
 export const OOPS: Source = {
   id: 'oops',
-  hints: ['address', 'fault', 'esr', 'fsc', 'pgtable', 'pgd', 'p4d', 'pud', 'pmd', 'pte', 'oops', 'control:', 'cause', 'end trace', 'wnr'],
+  starts: ['nable to handle', 'nhandled'],
+  hints: [
+    'address',
+    'fault',
+    'esr',
+    'fsc',
+    'pgtable',
+    'pgd',
+    'p4d',
+    'pud',
+    'pmd',
+    'pte',
+    'oops',
+    'control:',
+    'cause',
+    'end trace',
+    'wnr',
+    'estat',
+    'badv',
+  ],
   opens:
     /(?:Unable to handle (?:kernel|user)[^0-9]{0,60}?\baddress (?:0x)?|[Uu]nhandled (?:level \d )?[\w ()-]{1,60} at (?:0x)?|Unhandled (?:prefetch abort|fault)[^0-9]{0,60}\(0x[0-9a-f]{1,3}\) at (?:0x)?)(?<iova_h>[0-9a-f]{8,16})\b/,
   facts: [
@@ -31,12 +51,15 @@ export const OOPS: Source = {
     /\bDAC: (?<dacr_h>[0-9a-f]{8})\b/g,
     /\bbadaddr: (?<stval_h>[0-9a-f]{8,16})\b/g,
     /\bcause: (?<scause_h>[0-9a-f]{8,16})\b/g,
+    /\bESTAT: (?<estat_h>[0-9a-f]{8,16})\b/g,
+    /\bBADV: (?<badv_h>[0-9a-f]{8,16})\b/g,
   ],
   lines: 120,
   ends: /---\[ end trace/,
   read(facts) {
     const spoilt = spoiltOf(facts)
     if (spoilt !== undefined) return { kind: 'oops', missing: [spoilt] }
+    if (facts.has('estat')) return loongarch(facts)
     if (facts.has('scause') || facts.has('stval')) return riscv(facts)
     if (facts.has('isArm') || facts.has('ttbr0') || facts.has('ppte') || isArmOops(facts)) return armv7(facts)
     if (facts.has('esr') || facts.has('oops') || facts.has('fsc') || facts.has('space')) return arm64(facts)
@@ -50,6 +73,7 @@ const MARKS: readonly (readonly string[])[] = [
   ['esr', 'ec', 'fsc', 'space'],
   ['isArm', 'ttbr0', 'dacr', 'ppte'],
   ['scause', 'stval'],
+  ['estat', 'badv'],
 ]
 
 /** Lines of two reports are in one: they contradict each other, or are of two architectures. */
@@ -223,4 +247,27 @@ function riscvWalk(facts: Facts): LoggedWalk | string | undefined {
   if (typeof entries === 'string') return entries
   const satp = mode === undefined ? (1n << 31n) | (pgdp >> 12n) : (mode << 60n) | (pgdp >> 12n)
   return { role: va === 32 ? 'riscv32-stage1' : 'riscv-stage1', registers: { satp }, entries, names: namesOf(levels) }
+}
+
+function loongarch(facts: Facts): Reading {
+  const code = Number(((facts.number('estat') ?? 0n) >> 16n) & 63n)
+  const { name, meaning, access, type } = LOONGARCH_CODES[code] ?? { name: `exception code ${code}`, meaning: 'not of a translation' }
+  const badv = facts.number('badv')
+  const missing = badv === undefined || badv === facts.number('iova') ? [] : ['the address (BADV is another)']
+  return reading(
+    'loongarch',
+    facts,
+    missing,
+    (iova) =>
+      plainReport({
+        kind: 'loongarch',
+        manual: 'LoongArch Reference Manual, volume 1, 7.4.6 ESTAT',
+        name,
+        explanation: meaning,
+        facts: { code },
+        access: { ...(iova !== undefined && { iova }), ...(access !== undefined && { type: access }) },
+        fault: type === undefined ? {} : { type, stage: 1 },
+      }),
+    undefined,
+  )
 }

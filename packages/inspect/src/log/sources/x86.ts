@@ -8,6 +8,7 @@ const entry = (name: string): RegExp => new RegExp(`\\b${name.toUpperCase()} (?<
 
 export const X86_OOPS: Source = {
   id: 'x86',
+  starts: ['BUG: ', 'Corrupted page table'],
   hints: ['bug:', 'corrupted page table', 'error_code', 'oops', 'pgd ', 'bad pagetable', 'cr2:', 'cr3:', 'end trace'],
   opens:
     /(?:BUG: unable to handle|BUG: kernel NULL pointer dereference|Corrupted page table at)[^0-9]{0,60}?\b(?:address:?|at) (?:0x)?(?<iova_h>[0-9a-f]{8,16})\b/,
