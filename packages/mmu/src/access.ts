@@ -30,7 +30,7 @@ function badAccess(access: number): IoPgtableError {
 /**
  * The answer of the last access, of whichever Mmu: int32 by the names of {@link Lane}. It stands until the next access, so it is read at once.
  */
-export const lanes: Int32Array = new Int32Array(16)
+export const lanes: Int32Array = new Int32Array(18)
 
 /** The places of {@link lanes}. The first five hold after an access that gets through, the sixth always, the others after one that faults. */
 export const Lane = {
@@ -57,6 +57,9 @@ export const Lane = {
   /** Bits of the descriptor that fault, where some do. */
   BITS_HI: 14,
   BITS_LO: 15,
+  /** After an access that gets through: the path's rights before the regime, with bit 6 as in RIGHTS; and rights that no trap closes. */
+  PATH: 16,
+  OPEN: 17,
 } as const
 
 /** The level of a fault that happens before any table is read. */

@@ -1,5 +1,5 @@
 /** The walk by `AccessRules`, for what the fast ones have no form for: levels that are skipped, tables that lie askew. It makes bigints. */
-import { type Decoded, type DecodedTable, entrySpan, type ReadMemory } from '@io-pgtable/core'
+import { type Decoded, type DecodedTable, entrySpan, type ReadMemory, Right } from '@io-pgtable/core'
 import { faultCode, memoryNumber, NO_LEVEL, lanes as R, SPARSE } from './access.ts'
 import { fail } from './fail.ts'
 import { LOCAL } from './level.ts'
@@ -42,6 +42,8 @@ export function coldWalk(m: Walker, hi: number, lo: number, need: number): numbe
   R[3] = leaf?.type === 'leaf' ? Math.log2(entrySpan(leaf.node, leaf.size)) : 0
   R[4] = memoryNumber(verdict.memory)
   R[5] = 0
+  R[16] = verdict.path | (isGlobal ? 0 : LOCAL)
+  R[17] = 127 & ~((traps.read ? Right.READ : 0) | (traps.write ? Right.WRITE : 0) | (traps.execute ? Right.EXECUTE : 0))
   return m.below === undefined ? 0 : m.finish(hi, lo, need)
 }
 

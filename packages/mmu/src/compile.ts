@@ -1,5 +1,5 @@
 /** A geometry as linked levels, and the meaning of a pattern that is met for the first time: by `AccessRules`, which every reader shares. */
-import { type AccessRules, type Decoded, type DecodedTable, decode, entrySpan, type LevelNode, nodeOf, ones } from '@io-pgtable/core'
+import { type AccessRules, type Decoded, type DecodedTable, decode, entrySpan, type LevelNode, nodeOf, ones, Right } from '@io-pgtable/core'
 import { laneHi, laneLo } from '@io-pgtable/core/compiled'
 import { faultCode, memoryNumber, SPARSE } from './access.ts'
 import { KindPatterns, meaningsOf } from './kinds.ts'
@@ -184,6 +184,7 @@ function ofLeaf(levels: Levels, entry: Decoded & { readonly type: 'leaf' }, abov
   pattern.trapWrite = write === undefined ? 0 : faultCode(write)
   pattern.trapExecute = execute === undefined ? 0 : faultCode(execute)
   pattern.traps = (read === undefined ? 0 : 0b001_001) | (write === undefined ? 0 : 0b010_010) | (execute === undefined ? 0 : 0b100_100)
+  pattern.open = 127 & ~pattern.traps
   pattern.sizeLg = Math.log2(span)
   pattern.keepLo = laneLo(keep)
   pattern.keepHi = laneHi(keep)
@@ -214,5 +215,6 @@ function updates({ rules }: Levels, entry: Decoded, pattern: Pattern): void {
     pattern.dirtySetHi = laneHi(set)
     pattern.dirtyClearLo = laneLo(clear)
     pattern.dirtyClearHi = laneHi(clear)
+    if ((set | clear) !== 0n) pattern.open &= ~(Right.WRITE as number)
   }
 }

@@ -3,3 +3,4 @@ export { Access, faultCode, faultType, Lane, lanes, memoryOf, NO_LEVEL, SPARSE }
 export type { MmuFault } from './fault.ts'
 export type { MemoryPiece } from './memory.ts'
 export { Mmu, type MmuOptions } from './mmu.ts'
+export { type Invalidation, Tlb, type TlbOptions } from './tlb.ts'

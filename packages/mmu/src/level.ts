@@ -30,6 +30,8 @@ export class Pattern {
   trapRead = 0
   trapWrite = 0
   trapExecute = 0
+  /** Rights that an entry of a TLB may let through: none that traps, no write that has still to be marked. */
+  open = 127
   /** The address: rotations and masks from the low lane to the low one, from the high to the high, and twice across. */
   low = 0
   lowMask = 0

@@ -4,6 +4,7 @@ import { Access, Lane, lanes, memoryOf, NO_LEVEL, neededRights, SPARSE, TRANSLAT
 import { fail } from './fail.ts'
 import { faultInLanes, type MmuFault } from './fault.ts'
 import { GuestMemory, type MemoryPiece } from './memory.ts'
+import type { Tlb } from './tlb.ts'
 import { walk } from './walk.ts'
 import { regimeOf, Walker } from './walker.ts'
 
@@ -20,6 +21,11 @@ export interface MmuOptions<F extends AnyFmt = AnyFmt> {
   readonly below?: Mmu
   /** What stage 2 must allow for a table to be fetched: `Access.READ`, or `Access.ATOMIC` where walks count as writes. Default READ. */
   readonly fetch?: typeof Access.READ | typeof Access.ATOMIC
+  /** A TLB in front, which several Mmus may share. Default none: every access walks. */
+  readonly tlb?: Tlb
+  /** What entries of the TLB are tagged with: the address space (ASID, PCID, PASID), and the virtual machine. Default 0. */
+  readonly asid?: number
+  readonly vmid?: number
   /** What faults say that no `below` is concerned in. Default 1. */
   readonly stage?: 1 | 2
   /** Hardware marks descriptors as accessed and dirty, where registers allow it. Default false: nothing is ever written. */
@@ -34,6 +40,9 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
   #walkers: readonly Walker[]
   /** The one walker, where one root serves all addresses. */
   #only: Walker | undefined
+  readonly #tlb: Tlb | undefined
+  #space = 0
+  #globals = 0
   #state: AccessState | undefined
   readonly #regimes: Map<string, readonly Int32Array[]> = new Map()
 
@@ -44,10 +53,12 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
     this.#memory = new GuestMemory(options.memory)
     this.#walkers = this.#walkersOf(options.registers, options.roots)
     this.#only = onlyOf(this.#walkers)
+    this.#tlb = options.tlb
+    this.setSpace(options)
   }
 
   /**
-   * Other registers, as when a guest switches its address space. The state of the moment stays.
+   * Other registers, as when a guest switches its address space. The state of the moment stays, and so does what a TLB holds.
    * @throws `EINVAL` for registers that no hardware accepts; those from before then hold
    */
   load(registers: HardwareOf<F>): void {
@@ -107,17 +118,55 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
 
   /** Internal: by the rights that are needed. */
   translate(hi: number, lo: number, need: number): number {
-    const only = this.#only
-    return only === undefined ? this.#pick(hi, lo, need) : walk(only, hi, lo, need)
+    const walker = this.#only ?? this.#pick(hi, lo)
+    if (walker === undefined) return fail(this.#walkers[0] as Walker, TRANSLATION, NO_LEVEL, hi, lo, need)
+    const tlb = this.#tlb
+    if (tlb === undefined) return walk(walker, hi, lo, need)
+    const untagged = (hi << walker.tag) >> walker.tag
+    if (tlb.lookup(this.#space, this.#globals, walker.regime, untagged, lo, need)) return 0
+    const fault = walk(walker, hi, lo, need)
+    if (fault === 0) tlb.fill(this.#space, this.#globals, untagged, lo)
+    return fault
   }
 
   /** Several roots, or one that serves a part of its addresses: the first whose range holds the address. */
-  #pick(hi: number, lo: number, need: number): number {
+  #pick(hi: number, lo: number): Walker | undefined {
     for (let i = 0; i < this.#walkers.length; i++) {
       const walker = this.#walkers[i] as Walker
-      if (walker.serves(hi, lo)) return walk(walker, hi, lo, need)
+      if (walker.serves(hi, lo)) return walker
     }
-    return fail(this.#walkers[0] as Walker, TRANSLATION, NO_LEVEL, hi, lo, need)
+    return undefined
+  }
+
+  /** Entries of the TLB are those of another address space, or virtual machine, from now on. @throws `EINVAL` for ids that are none */
+  setSpace({ asid = 0, vmid = 0 }: { readonly asid?: number; readonly vmid?: number }): void {
+    for (const id of [asid, vmid])
+      if (!Number.isInteger(id) || id < 0 || id > MOST_ID)
+        throw new IoPgtableError('EINVAL', 'Mmu', `asid or vmid ${id}: 0 to ${MOST_ID} expected`, { value: id })
+    this.#space = this.#tlb?.space(vmid, asid) ?? 0
+    this.#globals = this.#tlb?.space(vmid, undefined) ?? 0
+  }
+
+  /**
+   * Many addresses, as of a scatter list, until one faults.
+   * @param out gets the output addresses; it may be `iovas`
+   * @returns how many got through: all of them, or `fault()` tells of the next one
+   * @throws `EINVAL` for arrays that are none, or an `out` that is too short
+   */
+  accessMany(iovas: BigUint64Array, access: number, out: BigUint64Array): number {
+    const need = neededRights(access)
+    if (!(iovas instanceof BigUint64Array) || !(out instanceof BigUint64Array) || out.length < iovas.length)
+      throw new IoPgtableError('EINVAL', 'accessMany', `out must be a BigUint64Array of at least ${iovas?.length} elements`, {
+        value: Number(out?.length),
+      })
+    const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
+    const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
+    for (let i = 0; i < from.length; i += 2) {
+      if (this.translate(from[i + 1]! | 0, from[i]! | 0, need) !== 0) return i / 2
+      to[i] = R[1]!
+      to[i + 1] = R[0]!
+    }
+    return iovas.length
   }
 
   /** Why the last access does not get through; undefined where it does. */
@@ -173,6 +222,9 @@ function onlyOf(walkers: readonly Walker[]): Walker | undefined {
   const [first] = walkers
   return walkers.length === 1 && first?.isWhole ? first : undefined
 }
+
+/** Of an address space, and of a virtual machine. */
+const MOST_ID = 0xf_ffff
 
 const scratch = new BigUint64Array(1)
 const halves = new Int32Array(scratch.buffer)

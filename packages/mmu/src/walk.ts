@@ -67,7 +67,8 @@ function plain(m: Walker, tagged: number, lo: number, need: number): number {
         continue
       }
     }
-    const rights = m.regime[c.rights & limits]! | 0
+    const path = c.rights & limits
+    const rights = m.regime[path]! | 0
     if ((((c.traps & need) | (need & ~rights)) & 63) !== 0) return failRights(m, r, c, tagged, lo, need)
     OUT[0] = (h & c.highMask) | (hi & c.keepHi)
     OUT[1] = (d & c.lowMask) | (lo & c.keepLo)
@@ -75,6 +76,8 @@ function plain(m: Walker, tagged: number, lo: number, need: number): number {
     OUT[3] = c.sizeLg
     OUT[4] = c.memory
     OUT[5] = 0
+    OUT[16] = path
+    OUT[17] = c.open
     return 0
   }
 }
@@ -114,7 +117,8 @@ function narrow(m: Walker, hi: number, lo: number, need: number): number {
         continue
       }
     }
-    const rights = m.regime[c.rights & limits]! | 0
+    const path = c.rights & limits
+    const rights = m.regime[path]! | 0
     if ((((c.traps & need) | (need & ~rights)) & 63) !== 0) return failRights(m, r, c, hi, lo, need)
     OUT[0] = 0
     OUT[1] = (d & c.lowMask) | (lo & c.keepLo)
@@ -122,6 +126,8 @@ function narrow(m: Walker, hi: number, lo: number, need: number): number {
     OUT[3] = c.sizeLg
     OUT[4] = c.memory
     OUT[5] = 0
+    OUT[16] = path
+    OUT[17] = c.open
     return 0
   }
 }
@@ -192,7 +198,8 @@ function general(m: Walker, tagged: number, lo: number, need: number): number {
       r = c.child!
       continue
     }
-    const rights = m.regime[c.rights & limits]! | 0
+    const path = c.rights & limits
+    const rights = m.regime[path]! | 0
     if ((((c.traps & need) | (need & ~rights)) & 63) !== 0) return failRights(m, r, c, tagged, lo, need)
     if (m.updates) {
       const lost = mark(m, c, r, place, d, h, need)
@@ -204,6 +211,8 @@ function general(m: Walker, tagged: number, lo: number, need: number): number {
     OUT[3] = c.sizeLg
     OUT[4] = c.memory
     OUT[5] = 0
+    OUT[16] = path
+    OUT[17] = c.open
     return m.below === undefined ? 0 : m.finish(tagged, lo, need)
   }
 }

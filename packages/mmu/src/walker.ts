@@ -184,8 +184,12 @@ export class Walker {
     const rights = R[2] as number
     const sizeLg = R[3] as number
     const memory = R[4] as number
+    const path = R[16] as number
+    const open = R[17] as number
     const fault = this.#throughBelow(R[0] as number, R[1] as number, need, hi, lo, need, 0)
     if (fault !== 0) return fault
+    R[16] = path
+    R[17] = open & (((R[2] as number) & (R[17] as number)) | LOCAL)
     R[2] = rights & ((R[2] as number) | LOCAL)
     if (sizeLg < (R[3] as number)) R[3] = sizeLg
     if (memory !== 0) R[4] = memory
