@@ -8,6 +8,9 @@
  */
 export type ErrorCode = 'EINVAL' | 'ERANGE' | 'EEXIST' | 'ENOMEM' | 'EFAULT' | 'ENODEV' | 'EBUSY' | 'EBADMSG'
 
+/** The mark of our errors, the same in every copy of this package. */
+const BRAND = Symbol.for('io-pgtable.error')
+
 /** Every error that the packages throw or return on purpose. Its message reads `CODE: operation: what is wrong`. */
 export class IoPgtableError extends Error {
   readonly code: ErrorCode
@@ -15,6 +18,11 @@ export class IoPgtableError extends Error {
   readonly op: string
   /** The offending value, where there is one. */
   readonly value?: bigint | number | string
+
+  /** Whether a value is such an error. Where a program has two copies of the package, `instanceof` knows those of one copy alone. */
+  static is(value: unknown): value is IoPgtableError {
+    return value instanceof Error && BRAND in value
+  }
 
   constructor(
     code: ErrorCode,
@@ -24,6 +32,7 @@ export class IoPgtableError extends Error {
   ) {
     super(`${code}: ${op}: ${message}`, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'IoPgtableError'
+    Object.defineProperty(this, BRAND, { value: true })
     this.code = code
     this.op = op
     if (options.value !== undefined) this.value = options.value

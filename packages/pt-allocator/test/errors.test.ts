@@ -1,26 +1,17 @@
-import { hex, IoPgtableError } from '@io-pgtable/pt-allocator'
+/** The error of all packages, also where a program has two copies of the one that declares it. */
 import { expect, test } from 'vitest'
+import { IoPgtableError } from '../src/index.ts'
 
-test('an error has a code, an operation and the value', () => {
-  const cause = new RangeError('x')
-  const error = new IoPgtableError('EINVAL', 'alloc', 'bytes 0x30 is not a power of two', { value: 0x30, cause })
-  expect(error).toBeInstanceOf(Error)
-  expect(error.message).toBe('EINVAL: alloc: bytes 0x30 is not a power of two')
-  expect(error).toMatchObject({ name: 'IoPgtableError', code: 'EINVAL', op: 'alloc', value: 0x30, cause })
-  const plain = new IoPgtableError('ENODEV', 'map', 'gone')
-  expect('value' in plain && plain.value !== undefined).toBe(false)
-  expect('cause' in plain).toBe(false)
-})
+class Special extends IoPgtableError {}
 
-test('hex', () => {
-  expect([0, 255, -1, 2 ** 40, 0x1_0000_0000_0000_0000n, -16n, 1.5, Number.NaN].map(hex)).toEqual([
-    '0x0',
-    '0xff',
-    '-0x1',
-    '0x10000000000',
-    '0x10000000000000000',
-    '-0x10',
-    '1.5',
-    'NaN',
-  ])
+test('an error is known by its mark', async () => {
+  const copy = '../src/errors.ts?copy'
+  const other = (await import(/* @vite-ignore */ copy)) as { IoPgtableError: typeof IoPgtableError }
+  expect(other.IoPgtableError).not.toBe(IoPgtableError)
+  const foreign = new other.IoPgtableError('EINVAL', 'alloc', 'wrong', { value: 3 })
+  expect(foreign instanceof IoPgtableError).toBe(false)
+  for (const error of [foreign, new IoPgtableError('ENOMEM', 'alloc', 'full'), new Special('EBUSY', 'map', 'busy')])
+    expect([IoPgtableError.is(error), other.IoPgtableError.is(error)]).toEqual([true, true])
+  for (const other of [new Error('EINVAL'), { code: 'EINVAL' }, null, undefined, 'EINVAL']) expect(IoPgtableError.is(other)).toBe(false)
+  for (const mark of Object.getOwnPropertySymbols(foreign)) expect(Object.getOwnPropertyDescriptor(foreign, mark)?.enumerable).toBe(false)
 })
