@@ -244,11 +244,14 @@ function rootGiven(format: AnyFmt, { root = [], config }: TargetOptions, texts: 
   return { name: 'root', params, context, roots: root.map(integer), first: ranges.first, last: ranges.last }
 }
 
+/** Options of commands: a register of such a name is given with --reg alone. */
+const TAKEN: readonly string[] = 'base config field format image iova layout level limit paddr piece prot reg root'.split(' ')
+
 /** Every register of every format has an option of its own, where no other has its name. */
 export const REGISTER_OPTIONS: readonly string[] = [
   ...new Set(FORMATS.flatMap((format) => [...registersOf(format).map(({ name }) => name), ...fullNames(format)])),
 ]
-  .filter((name) => name !== REGIME)
+  .filter((name) => name !== REGIME && !TAKEN.includes(name))
   .sort()
 
 /** `root`, `stream 8 ttbr0`, `0000:00:01.0` and its like: what a line of output begins with. */
