@@ -14,6 +14,7 @@ import { exynosSysmmu } from '../../../packages/formats/exynos-sysmmu/src/index.
 import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
 import { habana } from '../../../packages/formats/habana/src/index.ts'
 import { intelIpu } from '../../../packages/formats/intel-ipu/src/index.ts'
+import { loongarch64 } from '../../../packages/formats/loongarch64/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
 import { mtkIommuV1 } from '../../../packages/formats/mtk-iommu-v1/src/index.ts'
 import { omapIommu } from '../../../packages/formats/omap-iommu/src/index.ts'
@@ -47,6 +48,7 @@ export const FORMATS: readonly AnyFmt[] = [
   gma500Sgx,
   habana,
   intelIpu,
+  loongarch64,
   maliUtgard,
   mtkIommuV1,
   omapIommu,

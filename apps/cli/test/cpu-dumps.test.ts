@@ -49,6 +49,11 @@ interface Case {
 const CASES: readonly Case[] = [
   { dump: 'linux-x86-32', command: 'x86-32 --cr3 $cr3 --cr4 $cr4', roots: [0] },
   { dump: 'linux-x86-pae', command: 'x86-pae --cr3 $cr3 --cr4 $cr4 --reg efer=$efer', roots: [0] },
+  {
+    dump: 'linux-loongarch64',
+    command: 'loongarch64 --reg pgdl=$PGDL --reg pgdh=$PGDH --reg pwcl=$PWCL --reg pwch=$PWCH',
+    roots: [0, 1],
+  },
   { dump: 'linux-amd-npt', command: 'x86_64 --reg ncr3=$nCR3 --cr4 $cr4', roots: [0] },
 ]
 

@@ -10,6 +10,7 @@ import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm32LpaeS1 } from '@io-pgtable/arm32-lpae-s1'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { type AnyFmt, type FoundRoot, nodeOf, type ReadMemory, Right, type Rights } from '@io-pgtable/core'
+import { loongarch64 } from '@io-pgtable/loongarch64'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { riscv64G } from '@io-pgtable/riscv64-g'
 import { vtdSs } from '@io-pgtable/vtdss'
@@ -56,6 +57,12 @@ function ofArm32(eff: string): Rights {
 function ofRiscv(eff: string): Rights {
   const all = (eff[1] === 'r' ? Right.READ : 0) | (eff[2] === 'w' ? Right.WRITE : 0) | (eff[3] === 'x' ? Right.EXECUTE : 0)
   return eff[0] === 'u' ? all & ~(PRIVILEGED & Right.EXECUTE) : all & PRIVILEGED
+}
+
+/** u (PLV 3, the kernel's too) or s, r, w, x. */
+function ofLoongArch(eff: string): Rights {
+  const all = (eff[1] === 'r' ? Right.READ : 0) | (eff[2] === 'w' ? Right.WRITE : 0) | (eff[3] === 'x' ? Right.EXECUTE : 0)
+  return eff[0] === 'u' ? all : all & PRIVILEGED
 }
 
 function ofGuest(eff: string): Rights {
@@ -146,6 +153,16 @@ const DUMPS: Readonly<Record<string, (expected: Json) => Root[]>> = {
   'linux-x86-pae': (expected) => legacyX86Roots(x86Pae, expected),
   'linux-riscv64-sv39': riscvRoots,
   'linux-riscv64-sv57': riscvRoots,
+  'linux-loongarch64': (expected) => {
+    const { PGDL, PGDH, PWCL, PWCH } = registersOf(expected)
+    return rootsOf(expected).map((record, i) => ({
+      format: loongarch64,
+      registers: { pgdl: big(PGDL), pgdh: big(PGDH), pwcl: big(PWCL), pwch: big(PWCH) },
+      name: i === 0 ? 'pgdl' : 'pgdh',
+      rows: rowsOf(record),
+      rights: byEff(ofLoongArch),
+    }))
+  },
   'linux-riscv64-g-sv57x4': (expected) =>
     rootsOf(expected).map((record) => ({
       format: riscv64G,

@@ -53,7 +53,8 @@ export function inputRanges(geometry: Geometry): readonly AddressRange[] {
 /**
  * Walks the tables below `roots` (the physical addresses of the geometry's root tables) in the order of their input addresses as the
  * hardware indexes them, and calls the visitor for each descriptor that is not empty and touches `first..last`.
- * Work is bounded by the range, not by the memory: entries of shared tables are visited once per way to them.
+ * Work is bounded by the range, not by the memory: entries of shared tables are visited once per way to them. A table below which nothing but
+ * tables was found is gone through once.
  * @returns false when the visitor ended the walk.
  * @throws `EINVAL` when the number of roots is not the geometry's.
  */
@@ -71,7 +72,7 @@ export function walkTables(
   const slots = 2 ** top.bits / want
   const windows = inputRanges(geometry)
   for (const [i, root] of roots.entries()) {
-    const walk: Walk = { geometry, read, visitor, range, windows, base: baseOf(geometry) }
+    const walk: Walk = { geometry, read, visitor, range, windows, base: baseOf(geometry), barren: new Set(), found: 0 }
     const base = BigInt(i * slots) << BigInt(top.shift)
     if (!walkTable(walk, top, root, base, slots)) return false
   }
@@ -162,6 +163,10 @@ interface Walk {
   readonly range: AddressRange
   readonly windows: readonly AddressRange[]
   readonly base: bigint
+  /** Tables in which nothing was found, and nothing can be, by node and address: where they are met again they are passed by. */
+  readonly barren: Set<string>
+  /** Leaves, and all else but tables that the visitor is told. */
+  found: number
 }
 
 /** The input address that index 0 stands for in a low window. */
@@ -234,6 +239,7 @@ function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slo
     if (!visit(walk, node, raw, { place: { iova, table, index }, low, other })) return false
   }
   if (known === slots) return true
+  walk.found++
   const iova = canonical(walk.geometry, base + BigInt(known) * span) + walk.base
   return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * stride }) !== false
 }
@@ -242,15 +248,34 @@ function visit(walk: Walk, node: LevelNode, raw: bigint, { place, low, other, is
   const { visitor, geometry } = walk
   const entry = decode(geometry, node, raw)
   const next = node.next === undefined ? other : new OtherHalf(nodeOf(geometry, node.next), place, low, other)
+  if (entry.type === 'leaf' || entry.type === 'invalid' || entry.type === 'sparse') walk.found++
   if (entry.type === 'leaf') return visitor.leaf?.({ ...entry, ...place }) !== false
   if (entry.type === 'table') {
     if (isTold !== true && visitor.table?.({ ...entry, ...place }) === false) return false
-    return walkTable(walk, entry.child, entry.next, low, 2 ** entry.child.bits, next)
+    // with another half to try, what is below is not all there is
+    return next === undefined ? enter(walk, entry, place, low) : walkTable(walk, entry.child, entry.next, low, 2 ** entry.child.bits, next)
   }
   if (next !== undefined && passes(entry)) return next.walk(walk, low, BigInt(slotBytes(node)))
   if (entry.type === 'invalid') return visitor.invalid?.({ ...entry, ...place }) !== false
   if (entry.type === 'sparse') return visitor.sparse?.({ ...entry, ...place }) !== false
   return true
+}
+
+/** Goes through the table of an entry, unless nothing is there. */
+function enter(walk: Walk, { node, child, next }: DecodedTable, { iova }: EntryPlace, low: bigint): boolean {
+  const key = `${child.id} ${next}`
+  if (walk.barren.has(key)) return true
+  const before = walk.found
+  const goesOn = walkTable(walk, child, next, low, 2 ** child.bits)
+  if (goesOn && walk.found === before && isWhole(walk, iova, slotBytes(node))) walk.barren.add(key)
+  return goesOn
+}
+
+/** Whether all of a slot is wanted: what is not may hold something elsewhere. */
+function isWhole({ range, windows }: Walk, first: bigint, bytes: number): boolean {
+  const last = first + BigInt(bytes) - 1n
+  const holds = (within: AddressRange): boolean => first >= within.first && last <= within.last
+  return holds(range) && windows.some(holds)
 }
 
 function touches(walk: Walk, first: bigint, last: bigint): boolean {

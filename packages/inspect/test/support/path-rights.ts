@@ -65,11 +65,22 @@ export function forEachPath(
     return [{ at, rights: rules.grants(entry, above), paddr, size: entrySpan(node, entry.size), below: undefined }]
   }
 
-  function visit(node: LevelNode, table: bigint, above: DecodedTable | undefined, base: number, left: Rights): void {
+  const barren = new Set<string>()
+
+  /** Whether a leaf is below. */
+  function visit(node: LevelNode, table: bigint, above: DecodedTable | undefined, base: number, left: Rights): boolean {
+    let isBarren = true
     for (const { at, rights, paddr, size, below } of entriesOf(node, table, above)) {
+      const key = below && `${below.child.id} ${below.next}`
       if (below === undefined) each(base + at, paddr, size, left & rights, node.level)
-      else visit(below.child, below.next, below, base + at, left & rights)
+      else if (key === undefined || barren.has(key)) continue
+      else if (!visit(below.child, below.next, below, base + at, left & rights)) {
+        barren.add(key)
+        continue
+      }
+      isBarren = false
     }
+    return !isBarren
   }
   visit(nodeOf(geometry, geometry.top), root.roots[0] as bigint, undefined, 0, Right.ALL)
 }
