@@ -106,18 +106,30 @@ export function registerValues(format: AnyFmt, texts: Readonly<Record<string, st
   return values
 }
 
-/** Registers of which each gives a root: one of them is needed. */
+/** Registers of which each gives a root: one of them is needed. What stands for one in samples may be another's place on other hardware. */
 function rootRegisters(format: AnyFmt): readonly string[] {
-  const names = samples(format).flatMap(({ values, read }) => Object.keys(values).filter((name) => losesRoots(format, values, name, read)))
+  const others = registersOf(format).map(({ name }) => name)
+  const names = samples(format).flatMap(({ values, read }) =>
+    Object.keys(values)
+      .filter((name) => rootsWithout(format, values, name, read) < format.rootsFromRegs(values, read).length)
+      .flatMap((name) => {
+        const instead = others.filter(
+          (other) => !(other in values) && rootsWithout(format, { ...values, [other]: values[name] }, name, read) > 0,
+        )
+        return rootsWithout(format, values, name, read) === 0 ? [name, ...instead] : [name]
+      }),
+  )
   return [...new Set(names)]
 }
 
-function losesRoots(format: AnyFmt, values: Values, name: string, read: ReadMemory): boolean {
+/** How many roots there are without a register; none where registers say too little. */
+function rootsWithout(format: AnyFmt, values: Values, name: string, read: ReadMemory): number {
   const { [name]: _, ...rest } = values
   try {
-    return format.rootsFromRegs(rest, read).length < format.rootsFromRegs(values, read).length
+    return format.rootsFromRegs(rest, read).length
   } catch (error) {
-    return error instanceof IoPgtableError
+    if (error instanceof IoPgtableError) return 0
+    return Number.POSITIVE_INFINITY
   }
 }
 
