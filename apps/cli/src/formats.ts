@@ -23,6 +23,7 @@ import { qcomA2xx } from '../../../packages/formats/qcom-a2xx/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
 import { rockchipIommu } from '../../../packages/formats/rockchip-iommu/src/index.ts'
+import { sprdIommu } from '../../../packages/formats/sprd-iommu/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
 import { sv32 } from '../../../packages/formats/sv32/src/index.ts'
 import { tegraSmmu } from '../../../packages/formats/tegra-smmu/src/index.ts'
@@ -57,6 +58,7 @@ export const FORMATS: readonly AnyFmt[] = [
   riscv64,
   riscv64G,
   rockchipIommu,
+  sprdIommu,
   sun50iIommu,
   sv32,
   tegraSmmu,

@@ -1,7 +1,7 @@
 /** The law of adopting: a table that was there is read and changed as one of our own, and its memory stays its owner's. */
 import { type AnyFmt, type FormatConfig, hex, type IoPageTable, type LevelNode, Prot, walkTables } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
-import { type Case, type Size, shareIn } from './case.ts'
+import { type Case, leastPaddr, type Size, shareIn } from './case.ts'
 import { operationOf } from './generate.ts'
 import { editOf } from './generate-edits.ts'
 import { Fault, type Law, same } from './law.ts'
@@ -52,13 +52,13 @@ function takenDown(c: Case, gather: GatherMode): void {
   const far = last + 1n - BigInt(size.pgsize)
   const page = { size, count: 1 } as const
   const log: string[] = []
-  builder.apply({ op: 'map', offset: 0n, paddr: 0n, prot, ...page })
+  builder.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), prot, ...page })
   const calls: Operation[] = [
     { op: 'protect', offset: 0n, bytes: size.pgsize, prot: Prot.READ | Prot.WRITE, cut: false, gather },
     { op: 'unmap', offset: 0n, ...page, gather },
     { op: 'trim', offset: 0n, last, gather },
     { op: 'sync' },
-    ...(c.top === 0 ? [{ op: 'map', offset: far, paddr: 0n, prot, ...page } as const] : []),
+    ...(c.top === 0 ? [{ op: 'map', offset: far, paddr: leastPaddr(c), prot, ...page } as const] : []),
   ]
   try {
     goOn(

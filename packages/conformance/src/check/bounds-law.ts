@@ -1,6 +1,6 @@
 /** The law of arguments: both ends of the input and output addresses, and everything that a table must refuse. */
 import { inputRanges, Prot } from '@io-pgtable/core'
-import { type Case, iovaOf, offsetOf, type Size, shareIn, uncarried } from './case.ts'
+import { type Case, iovaOf, leastPaddr, offsetOf, type Size, shareIn, uncarried } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { explained, plainProt } from './table-laws.ts'
@@ -30,7 +30,7 @@ function usable(session: Session, size: Size): void {
     const at = offsetOf(c.geometry, first)
     const end = offsetOf(c.geometry, last) + 1n - BigInt(size.pgsize)
     session.apply({ op: 'map', offset: at, paddr: top, size, count: 1, prot })
-    if (end > at) session.apply({ op: 'map', offset: end, paddr: 0n, size, count: 1, prot })
+    if (end > at) session.apply({ op: 'map', offset: end, paddr: leastPaddr(c), size, count: 1, prot })
     session.compare()
     session.apply({ op: 'unmap', offset: end > at ? end : at, size, count: 1, gather: 'own' })
     if (end > at) session.apply({ op: 'unmap', offset: at, size, count: 1, gather: 'own' })
@@ -80,7 +80,7 @@ function refused(session: Session, size: Size): void {
       { iova: outside },
     )
   }
-  const range = table.mapRange(iova, 0n, c.sizes[0]!.pgsize / 2, Prot.READ)
+  const range = table.mapRange(iova, leastPaddr(c), c.sizes[0]!.pgsize / 2, Prot.READ)
   must(range.mapped === 0 && codeOf(range.error) === 'EINVAL', 'mapRange of half a page is not refused', { iova })
 }
 
@@ -89,7 +89,7 @@ function wrongs(c: Case, { pgsize, node, kind, size }: Size): Wrong[] {
   const iova = iovaOf(geometry, 0n)
   const prot = plainProt(c, { pgsize, node, kind, size, depth: 0 })
   const span = BigInt(pgsize)
-  const good: Wrong = { what: '', iova, paddr: 0n, pgsize, count: 1, prot, code: 'EINVAL', unmaps: true }
+  const good: Wrong = { what: '', iova, paddr: leastPaddr(c), pgsize, count: 1, prot, code: 'EINVAL', unmaps: true }
   const last = inputRanges(geometry)[0]!.last + 1n - span
   const end = 1n << BigInt(geometry.oas)
   const granule = BigInt(c.sizes[0]!.pgsize)
@@ -105,6 +105,7 @@ function wrongs(c: Case, { pgsize, node, kind, size }: Size): Wrong[] {
     { ...good, what: 'no access', prot: Prot.CACHE, unmaps: false },
     { ...good, what: 'an unknown flag of prot', prot: 64 | prot, unmaps: false },
     { ...good, what: 'the end beyond ias', iova: last, count: 2, code: 'ERANGE' },
+    ...(leastPaddr(c) === 0n ? [] : [{ ...good, what: 'paddr below the least', paddr: leastPaddr(c) - span, unmaps: false }]),
     { ...good, what: 'paddr beyond oas', paddr: end, code: 'ERANGE', unmaps: false },
     { ...good, what: 'the end beyond oas', paddr: end - span, count: 2, code: 'ERANGE', unmaps: false },
     ...outsides(c).map((outside) => ({ ...good, what: 'iova beyond the window', iova: outside - (outside % span), code: 'ERANGE' })),

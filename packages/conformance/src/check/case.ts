@@ -174,6 +174,12 @@ export function uncarried({ geometry }: Case, { pgsize, kind }: Size): bigint {
   return ((1n << BigInt(geometry.oas)) - 1n) & ~(BigInt(pgsize) - 1n) & ~carried
 }
 
+/** The first output address that any page can have. */
+export function leastPaddr({ geometry, sizes }: Pick<Case, 'geometry' | 'sizes'>): bigint {
+  const largest = BigInt(sizes.at(-1)?.pgsize ?? 1)
+  return (((geometry.leastOutput ?? 0n) + largest - 1n) / largest) * largest
+}
+
 /** Bytes of output addresses, from zero on, that a run of pages of this size can have. */
 export function outputBytes(c: Case, size: Size): bigint {
   const missing = uncarried(c, size)
@@ -183,7 +189,7 @@ export function outputBytes(c: Case, size: Size): bigint {
 /** Most pages of the size from an offset on: what the window, the output addresses and 2^53 leave. */
 export function pagesFrom(c: Case, size: Size, offset: bigint): number {
   const span = BigInt(size.pgsize)
-  const limits = [roomAt(c.geometry, offset) / span, outputBytes(c, size) / span, 2n ** 53n / span - 1n].map(Number)
+  const limits = [roomAt(c.geometry, offset) / span, (outputBytes(c, size) - leastPaddr(c)) / span, 2n ** 53n / span - 1n].map(Number)
   return Math.max(0, Math.min(...limits))
 }
 

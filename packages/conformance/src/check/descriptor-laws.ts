@@ -19,6 +19,7 @@ import {
   type Case,
   leafKinds,
   leafRaw,
+  leastPaddr,
   PROTS,
   protText,
   type Size,
@@ -77,7 +78,7 @@ function addressOf(entry: Decoded): bigint {
 function checkLeafAddresses(c: Case, size: Size): void {
   const prot =
     c.format.encodeLeaf(c.config, size.node, size.kind, Prot.READ | Prot.WRITE) === undefined
-      ? PROTS.find((p) => leafRaw(c, size, p, 0n) !== undefined)
+      ? PROTS.find((p) => leafRaw(c, size, p, leastPaddr(c)) !== undefined)
       : 3
   if (prot === undefined) return
   const { node } = size
@@ -89,7 +90,7 @@ function checkLeafAddresses(c: Case, size: Size): void {
     same(`paddr of a leaf of ${hex(size.pgsize)} bytes at ${hex(paddr)}`, 'paddr' in entry ? entry.paddr : undefined, paddr, { entry })
   }
   const missing = uncarried(c, size)
-  for (const paddr of addressSamples(BigInt(size.pgsize), end)) if ((paddr & missing) === 0n) good(paddr)
+  for (const paddr of addressSamples(BigInt(size.pgsize), end)) if ((paddr & missing) === 0n && paddr >= leastPaddr(c)) good(paddr)
   if (missing !== 0n) good((end - 1n) & ~missing & ~(BigInt(size.pgsize) - 1n))
   const least = c.sizes[0] as Size
   same(
@@ -159,7 +160,7 @@ function checkAttributes(c: Case, size: Size): void {
   const context = format.context(c.config)
   const granted = new Map<Prot, Prot>()
   for (const prot of PROTS) {
-    const raw = leafRaw(c, size, prot, 0n)
+    const raw = leafRaw(c, size, prot, leastPaddr(c))
     if (raw === undefined) continue
     const entry = decode(c.geometry, size.node, raw)
     checkLeaf(c, size, entry)
@@ -170,7 +171,7 @@ function checkAttributes(c: Case, size: Size): void {
     must((got & BOTH) !== BOTH, `${protText(prot)} gives CACHE and MMIO together: they follow from one memory type`, { entry })
     // A device's memory is not cached, but CACHE may have left a mark in it (a shareability).
     const again = (prot & BOTH) === BOTH && (got & Prot.MMIO) !== 0 ? got | Prot.CACHE : got
-    same(`descriptor of what ${protText(prot)} grants, ${protText(again)}`, leafRaw(c, size, again, 0n), raw, { entry })
+    same(`descriptor of what ${protText(prot)} grants, ${protText(again)}`, leafRaw(c, size, again, leastPaddr(c)), raw, { entry })
     must((prot & Prot.READ & ~got) === 0, `READ was asked for and is not granted: ${protText(prot)} gives ${protText(got)}`, { entry })
   }
   must(granted.size > 0, 'no prot can be expressed', { node: size.node })
@@ -203,7 +204,7 @@ function checkFlag(c: Case, size: Size, granted: ReadonlyMap<Prot, Prot>, name: 
   const apart = [...granted].filter(([prot]) => flag !== Prot.CACHE || (prot & Prot.MMIO) === 0)
   if (new Set(apart.map(([, got]) => got & flag)).size < 2) return
   for (const [prot, got] of apart) {
-    const raw = leafRaw(c, size, prot, 0n) as bigint
+    const raw = leafRaw(c, size, prot, leastPaddr(c)) as bigint
     must((got & flag) === (prot & flag), `${name}: ${protText(prot)} gives ${protText(got)}`, { node: size.node, raw })
   }
 }
@@ -213,7 +214,7 @@ function checkReadOnly(c: Case, size: Size, granted: ReadonlyMap<Prot, Prot>): v
   const { format, geometry, config } = c
   const readOnly = (got: Prot): boolean => (got & (Prot.READ | Prot.WRITE)) === Prot.READ
   if ([...granted.values()].some(readOnly)) return
-  const raws = [...granted.keys()].flatMap((prot) => variations(size, leafRaw(c, size, prot, 0n) as bigint))
+  const raws = [...granted.keys()].flatMap((prot) => variations(size, leafRaw(c, size, prot, leastPaddr(c)) as bigint))
   const raw = raws.find((other) => {
     const entry = decode(geometry, size.node, other)
     const same = entry.type === 'leaf' && entry.kind === size.kind && entry.size === size.size && entry.reserved === 0n

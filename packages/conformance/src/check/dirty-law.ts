@@ -1,6 +1,6 @@
 /** The law of dirty tracking: what a device wrote to is told once, and nothing else. */
 import { matches, type Prot, ReadDirty } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
 import { type Law, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { explained } from './table-laws.ts'
@@ -38,7 +38,7 @@ function trackSize(c: Case, size: Size): void {
   if (prot === undefined) return
   const session = new Session(c)
   explained(session, () => {
-    session.apply({ op: 'map', offset: 0n, paddr: 0n, size, count, prot })
+    session.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), size, count, prot })
     read(session, size, count, 0)
     for (const written of [[0], [count - 1], [0, count - 1], [...Array(count).keys()], []]) {
       for (const i of written) write(session, size, i)
@@ -57,7 +57,7 @@ function trackSize(c: Case, size: Size): void {
 /** A prot whose leaf a device can write to, so that it can become dirty. */
 function writable(c: Case, size: Size): Prot | undefined {
   return PROTS.find((prot) => {
-    const raw = leafRaw(c, size, prot, 0n)
+    const raw = leafRaw(c, size, prot, leastPaddr(c))
     return (prot & 2) !== 0 && raw !== undefined && (c.format.prot(raw, size.kind, c.format.context(c.config)) & 2) !== 0
   })
 }
@@ -87,7 +87,7 @@ function told(session: Session, size: Size, count: number, wanted: readonly numb
 function unchanged({ table, c }: Session, size: Size, i: number, prot: Prot): void {
   const iova = iovaOf(c.geometry, BigInt(i) * BigInt(size.pgsize))
   const leaf = table.walk(iova).at(-1)
-  const mapped = leafRaw(c, size, prot, 0n) ?? 0n
+  const mapped = leafRaw(c, size, prot, leastPaddr(c)) ?? 0n
   const context = c.format.context(c.config)
   same('type of a cleaned descriptor', leaf?.type, 'leaf', { iova, node: size.node })
   if (leaf?.type !== 'leaf') return

@@ -1,6 +1,6 @@
 /** Laws of changes to what is mapped already: cutting, protecting, trimming. */
 import { diffSnapshots, type LeafSize, snapshotText } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, outputBytes, PROTS, pagesFrom, roomAt, type Size, shareIn, tableAlign } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, outputBytes, PROTS, pagesFrom, roomAt, type Size, shareIn, tableAlign } from './case.ts'
 import { referenceFlushOps } from './flush-ops.ts'
 import { editOf } from './generate-edits.ts'
 import { type Law, must, same } from './law.ts'
@@ -114,7 +114,7 @@ function cutHint(c: Case, size: Size, hint: LeafSize): void {
   const span = BigInt(hint.pgsize)
   const offset = roomAt(c.geometry, 0n) >= 2n * span ? span : 0n
   explained(session, () => {
-    run.apply({ op: 'map', offset, paddr: 0n, size, count: hint.slots, prot: plainProt(c, size) })
+    run.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count: hint.slots, prot: plainProt(c, size) })
     mark(run, offset, hint)
     const sizes: number[] = []
     session.table.forEachLeaf(undefined, (leaf) => void sizes.push(leaf.size))
@@ -159,7 +159,7 @@ function protectSize(c: Case, size: Size): void {
   const room = Number(roomAt(c.geometry, offset))
   const small = c.sizes[0]!.pgsize
   explained(run.session, () => {
-    run.apply({ op: 'map', offset, paddr: 0n, size, count, prot: plainProt(c, size) })
+    run.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count, prot: plainProt(c, size) })
     for (const [i, prot] of protsOf(c, size).entries()) {
       const bytes = Math.min(pgsize * (1 + (i % 3)), room)
       run.apply({ op: 'protect', offset, bytes, prot, cut: false, gather: GATHERS[i % 3] as GatherMode })
@@ -179,7 +179,7 @@ function protectSize(c: Case, size: Size): void {
 
 /** Prots with different descriptors, one that cannot be expressed, and the first again. */
 function protsOf(c: Case, size: Size): number[] {
-  const byRaw = new Map(PROTS.map((prot) => [leafRaw(c, size, prot, 0n), prot]))
+  const byRaw = new Map(PROTS.map((prot) => [leafRaw(c, size, prot, leastPaddr(c)), prot]))
   const prots = [...byRaw.values()]
   return [...prots.filter((_, i) => i % Math.ceil(prots.length / 8) === 0), plainProt(c, size), plainProt(c, size)]
 }
@@ -205,7 +205,7 @@ function trimSmall(c: Case, small: Size, gather: GatherMode): void {
   const { node } = small
   const table = (1n << BigInt(node.shift + node.bits)) - 1n
   explained(session, () => {
-    for (const offset of [0n, far]) run.apply({ op: 'map', offset, paddr: 0n, size: small, count: 1, prot })
+    for (const offset of [0n, far]) run.apply({ op: 'map', offset, paddr: leastPaddr(c), size: small, count: 1, prot })
     run.apply({ op: 'trim', offset: 0n, last: end, gather })
     run.apply({ op: 'unmap', offset: 0n, size: small, count: 1, gather: 'own' })
     const last = table < end ? table : end
@@ -217,7 +217,7 @@ function trimSmall(c: Case, small: Size, gather: GatherMode): void {
     run.apply({ op: 'sync' })
     same('tables below the root after everything was unmapped and trimmed', session.model.tables.flatMap((slots) => [...slots]).length, 0)
     same('bytes of tables after everything was unmapped and trimmed', session.table.tableBytes, session.model.tableBytes)
-    run.apply({ op: 'map', offset: 0n, paddr: 0n, size: small, count: 1, prot })
+    run.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), size: small, count: 1, prot })
     run.end()
   })
 }

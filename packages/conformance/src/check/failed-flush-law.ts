@@ -3,7 +3,7 @@
  * invalidate must be invalidated all the same before that call, or its gather's sync, returns.
  */
 import { IotlbGather, Prot } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
 import { write } from './dirty-law.ts'
 import { leafOnly, referenceFlushOps } from './flush-ops.ts'
 import { Fault, type Law, must, same } from './law.ts'
@@ -97,7 +97,7 @@ function countOf(c: Case, size: Size): number {
 }
 
 function mapped(c: Case, size: Size, count = countOf(c, size)): Scenario['prepare'] {
-  return (run) => run.apply({ op: 'map', offset: 0n, paddr: 0n, size, count, prot: plainProt(c, size) })
+  return (run) => run.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), size, count, prot: plainProt(c, size) })
 }
 
 function unmaps(c: Case, size: Size): Scenario[] {
@@ -122,8 +122,8 @@ function protects(c: Case, size: Size): Scenario[] {
   const iova = iovaOf(c.geometry, 0n)
   const bytes = size.pgsize * countOf(c, size)
   const plain = plainProt(c, size)
-  const differs = (prot: Prot): boolean => leafRaw(c, size, prot, 0n) !== leafRaw(c, size, plain, 0n)
-  const expressible = PROTS.filter((prot) => leafRaw(c, size, prot, 0n) !== undefined && differs(prot))
+  const differs = (prot: Prot): boolean => leafRaw(c, size, prot, leastPaddr(c)) !== leafRaw(c, size, plain, leastPaddr(c))
+  const expressible = PROTS.filter((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined && differs(prot))
   // the last one is mostly another memory type, by a break where the format wants it
   return [Prot.READ, expressible.at(-1)].flatMap((prot) =>
     prot === undefined || !expressible.includes(prot)
@@ -168,7 +168,7 @@ function tables(c: Case, small: Size, large: Size | undefined): Scenario[] {
     {
       name: 'a map over an empty table',
       prepare: empty,
-      change: ({ session: { table } }) => void table.mapPages(iova, 0n, large.pgsize, 1, plainProt(c, large)),
+      change: ({ session: { table } }) => void table.mapPages(iova, leastPaddr(c), large.pgsize, 1, plainProt(c, large)),
       gather: false,
     },
   ]

@@ -1,7 +1,7 @@
 /** Random operations: small numbers that shrink well, made into calls that meet one another at table ends and on every level. */
 import { Prot } from '@io-pgtable/core'
 import fc from 'fast-check'
-import { type Case, iovaOf, outputBytes, PROTS, pagesFrom, roomAt, type Size } from './case.ts'
+import { type Case, iovaOf, leastPaddr, outputBytes, PROTS, pagesFrom, roomAt, type Size } from './case.ts'
 import type { Mapping, Model } from './model.ts'
 import type { GatherMode, Operation } from './operation.ts'
 
@@ -101,6 +101,7 @@ function countOf(c: Case, { count }: Draw, size: Size, offset: bigint): number {
 function paddrOf(c: Case, { paddr }: Draw, size: Size, count: number): { paddr: bigint } {
   const { pgsize } = size
   const end = outputBytes(c, size)
+  const least = leastPaddr(c)
   const bytes = BigInt(pgsize) * BigInt(count)
   const align = BigInt(pgsize)
   const carry = 0x1_0000_0000n
@@ -117,7 +118,7 @@ function paddrOf(c: Case, { paddr }: Draw, size: Size, count: number): { paddr: 
   ]
   const chosen = choices[paddr] ?? 0n
   const at = chosen - (((chosen % align) + align) % align)
-  return { paddr: at < 0n || at + bytes > end ? 0n : at }
+  return { paddr: at < least || at + bytes > end ? least : at }
 }
 
 /** A range of several page sizes where both addresses allow it, or of many small pages. */
@@ -137,9 +138,11 @@ function rangeOf(c: Case, { what, count, paddr, prot, size: drawn }: Draw, offse
 }
 
 /** An output address that is aligned as the input address is, or only to the granule; the latter for short ranges alone. */
-function alike({ geometry }: Case, offset: bigint, bytes: number, granule: number, paddr: number): bigint {
-  const end = 1n << BigInt(geometry.oas)
-  const same = iovaOf(geometry, offset) % (end / 2n)
+function alike(c: Case, offset: bigint, bytes: number, granule: number, paddr: number): bigint {
+  const end = 1n << BigInt(c.geometry.oas)
+  const least = leastPaddr(c)
+  const own = iovaOf(c.geometry, offset) % (end / 2n)
+  const same = own < least ? own + least : own
   const at = paddr > 5 && bytes <= granule * MOST_SLOTS ? same + BigInt(granule) : same
   return at + BigInt(bytes) <= end ? at : end - BigInt(bytes) >= 0n ? align(end - BigInt(bytes), granule) : 0n
 }

@@ -4,7 +4,7 @@
  */
 import { hex, IoPageTable, walkAddress } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
-import { type Case, iovaOf, pagesFrom, type Size, shareIn } from './case.ts'
+import { type Case, iovaOf, leastPaddr, pagesFrom, type Size, shareIn } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { newPool } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -82,7 +82,7 @@ class Bench {
   #map(table: IoPageTable, offset: bigint): void {
     const { pgsize } = this.#size
     const iova = iovaOf(this.#c.geometry, offset)
-    const { mapped, error } = table.mapPages(iova, 0n, pgsize, 1, plainProt(this.#c, this.#size))
+    const { mapped, error } = table.mapPages(iova, leastPaddr(this.#c), pgsize, 1, plainProt(this.#c, this.#size))
     must(error === undefined && mapped === pgsize, () => `mapPages beside another worker: ${mapped} bytes, ${error?.message}`, { iova })
     this.#reached(table, offset)
   }

@@ -1,7 +1,7 @@
 /** The law of memory that goes away under a table: of a buffer that is detached, and of a `WebAssembly.Memory` that grows. */
 import type { IoPageTable, Prot } from '@io-pgtable/core'
 import type { PtPool } from '@io-pgtable/pt-allocator'
-import { type Case, iovaOf, pagesFrom, type Size } from './case.ts'
+import { type Case, iovaOf, leastPaddr, pagesFrom, type Size } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { codeOf, newPool, poolSize } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -32,7 +32,7 @@ function withoutMemory(c: Case, size: Size, prot: Prot): void {
 function mapped(c: Case, size: Size, prot: Prot, allocator: PtPool): IoPageTable {
   const table = c.createTable(c.format, { ...c.request, allocator })
   // the first page, and where the second is, known to the fast path
-  must(table.mapPages(iovaOf(c.geometry, 0n), 0n, size.pgsize, 1, prot).error === undefined, 'no page can be mapped')
+  must(table.mapPages(iovaOf(c.geometry, 0n), leastPaddr(c), size.pgsize, 1, prot).error === undefined, 'no page can be mapped')
   table.iovaToPhys(iovaOf(c.geometry, BigInt(size.pgsize)))
   return table
 }
@@ -47,9 +47,9 @@ function callsOf(c: Case, size: Size, prot: Prot): [string, (table: IoPageTable)
     ['iovaToPhys', (t) => t.iovaToPhys(first)],
     ['iovaToPhys of a hole', (t) => t.iovaToPhys(second)],
     ['iovaToPhysMany', (t) => t.iovaToPhysMany(BigUint64Array.of(first), new BigUint64Array(1))],
-    ['mapPages of a page', (t) => t.mapPages(second, 0n, pgsize, 1, prot)],
-    ['mapPages', (t) => t.mapPages(second, 0n, pgsize, count, prot)],
-    ['mapRange', (t) => t.mapRange(second, 0n, pgsize, prot)],
+    ['mapPages of a page', (t) => t.mapPages(second, leastPaddr(c), pgsize, 1, prot)],
+    ['mapPages', (t) => t.mapPages(second, leastPaddr(c), pgsize, count, prot)],
+    ['mapRange', (t) => t.mapRange(second, leastPaddr(c), pgsize, prot)],
     ['unmapPages', (t) => t.unmapPages(first, pgsize, 1)],
     ['unmap', (t) => t.unmap(first, pgsize)],
     ['protect', (t) => t.protect(first, pgsize, prot)],
@@ -72,11 +72,11 @@ function afterGrowth(c: Case, size: Size, prot: Prot, name: string, call: (table
   same(`error of ${name} after the memory grew`, codeOf(thrown(() => call(table))), before)
   if (name !== 'free') {
     const [first, second] = [iovaOf(c.geometry, 0n), iovaOf(c.geometry, BigInt(size.pgsize))]
-    same(`iovaToPhys after ${name}`, table.iovaToPhys(first), name.startsWith('unmap') ? undefined : 0n, { iova: first })
+    same(`iovaToPhys after ${name}`, table.iovaToPhys(first), name.startsWith('unmap') ? undefined : leastPaddr(c), { iova: first })
     table.unmap(second, size.pgsize)
     memory.grow(1)
-    same(`bytes mapped after ${name}`, table.mapPages(second, 0n, size.pgsize, 1, prot).mapped, size.pgsize, { iova: second })
-    same(`iovaToPhys of it`, table.iovaToPhys(second), 0n, { iova: second })
+    same(`bytes mapped after ${name}`, table.mapPages(second, leastPaddr(c), size.pgsize, 1, prot).mapped, size.pgsize, { iova: second })
+    same(`iovaToPhys of it`, table.iovaToPhys(second), leastPaddr(c), { iova: second })
     table.free()
   }
   same(`bytes of tables after ${name} and free`, pool.stats().live, 0)

@@ -11,7 +11,7 @@ import {
   ReferenceTable,
 } from '@io-pgtable/core'
 import { seededIntegers } from '../seeded-integers.ts'
-import { type Case, iovaOf, outputBytes, type Size, tableAlign } from './case.ts'
+import { type Case, iovaOf, leastPaddr, outputBytes, type Size, tableAlign } from './case.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import { newPool } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -30,7 +30,8 @@ export const reference: Law = {
     for (let i = 0; i < PAGES[c.effort]; i++) {
       const size = sizes[next(sizes.length)] as Size
       const iova = iovaOf(c.geometry, somewhere(c, sizes, size, next))
-      const paddr = ((BigInt(next(2 ** 32)) << 12n) % outputBytes(c, size)) & ~BigInt(size.pgsize - 1)
+      const drawn = ((BigInt(next(2 ** 32)) << 12n) % outputBytes(c, size)) & ~BigInt(size.pgsize - 1)
+      const paddr = drawn < leastPaddr(c) ? leastPaddr(c) : drawn
       const prot = plainProt(c, size)
       const done = table.mapPages(iova, paddr, size.pgsize, 1, prot).error === undefined
       same(`whether a page of ${hex(size.pgsize)} bytes is mapped`, done, model.map(iova, paddr, size.pgsize, prot), { iova })

@@ -1,6 +1,6 @@
 /** The law of registers: what a device is given leads to the root, and back. */
 import { decode, hex, IoPgtableError, inputRanges, type LevelNode, memoryOf, type ReadMemory, walkAddress } from '@io-pgtable/core'
-import { type Case, iovaOf, offsetOf, type Size, tableAlign, tableLimit } from './case.ts'
+import { type Case, iovaOf, leastPaddr, offsetOf, type Size, tableAlign, tableLimit } from './case.ts'
 import { addressSamples } from './descriptor-laws.ts'
 import { Fault, isRefusal, type Law, must, type Skipped, same } from './law.ts'
 import { Session } from './session.ts'
@@ -112,7 +112,7 @@ function foundAgain(c: Case): Skipped | undefined {
     for (const { first, last } of inputRanges(geometry)) {
       const end = offsetOf(geometry, last) + 1n - BigInt(size.pgsize)
       for (const offset of new Set([offsetOf(geometry, first), end])) {
-        session.apply({ op: 'map', offset, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+        session.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count: 1, prot: plainProt(c, size) })
         findPage(session, iovaOf(geometry, offset), size)
         session.apply({ op: 'unmap', offset, size, count: 1, gather: 'own' })
       }

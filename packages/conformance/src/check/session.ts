@@ -2,7 +2,7 @@
 import { type DebugOptions, hex, type IoPageTable, IoPgtableError, IotlbGather, type TableOptions } from '@io-pgtable/core'
 import { type PtMemory, PtPool } from '@io-pgtable/pt-allocator'
 import { scratch } from '../scratch.ts'
-import { type Case, iovaOf, leafRaw, type Size, tableAlign, tableLimit, uncarried } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, type Size, tableAlign, tableLimit, uncarried } from './case.ts'
 import { compareEntries } from './compare.ts'
 import { Fault, same } from './law.ts'
 import { Model, type UnmapStop } from './model.ts'
@@ -187,7 +187,7 @@ export class Session {
   #protect({ offset, bytes, prot, cut, gather }: Operation & { op: 'protect' }): void {
     const iova = iovaOf(this.c.geometry, offset)
     const got = this.#edited(gather, (g) => this.table.protect(iova, bytes, prot, { gather: g, cut }))
-    const wanted = this.model.protect(offset, bytes, prot, cut, (size) => leafRaw(this.c, size, prot, 0n) !== undefined)
+    const wanted = this.model.protect(offset, bytes, prot, cut, (size) => leafRaw(this.c, size, prot, leastPaddr(this.c)) !== undefined)
     same('error of the protect', got.code, wanted.stop, { iova })
     if (wanted.stop === undefined) same('bytes protected', got.value, wanted.bytes, { iova })
     this.#accounted()
@@ -309,7 +309,7 @@ function wasmMemory(before: WebAssembly.Memory | undefined, size: number): WebAs
 
 /** Whether the format has descriptors for a run: for its prot, and for each of its output addresses. */
 function expressible(c: Case, { paddr, size, count, prot }: Pick<Operation & { op: 'map' }, 'paddr' | 'size' | 'count' | 'prot'>): boolean {
-  if (leafRaw(c, size, prot, 0n) === undefined) return false
+  if (leafRaw(c, size, prot, leastPaddr(c)) === undefined) return false
   const missing = uncarried(c, size)
   if (missing === 0n) return true
   return Array.from({ length: count }, (_, i) => paddr + BigInt(i) * BigInt(size.pgsize)).every((page) => (page & missing) === 0n)

@@ -1,6 +1,6 @@
 /** Laws of map, unmap and translate: a table does what its model does. */
 import { decode, hex, Prot, walkTables } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, PROTS, pagesFrom, type Size, shareIn, tableAlign, uncarried } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn, tableAlign, uncarried } from './case.ts'
 import { operationOf } from './generate.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import type { Operation } from './operation.ts'
@@ -9,7 +9,7 @@ import { codeOf, Session } from './session.ts'
 
 /** READ|WRITE where the format has it for this size, else the first prot that it has. */
 export function plainProt(c: Case, size: Size): Prot {
-  const good = [Prot.READ | Prot.WRITE, ...PROTS].find((prot) => leafRaw(c, size, prot, 0n) !== undefined)
+  const good = [Prot.READ | Prot.WRITE, ...PROTS].find((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined)
   if (good === undefined) throw new Fault('no prot can be expressed', { node: size.node })
   return good
 }
@@ -142,7 +142,7 @@ function runPlan(c: Case, plan: readonly Step[], first: Size, second: Size): voi
     const count = Math.min(wanted, pagesFrom(c, size, offset))
     if (count < 1) continue
     explained(session, () => {
-      if (op === 'map') session.apply({ op, offset, paddr: 0n, size, count, prot: plainProt(c, size) })
+      if (op === 'map') session.apply({ op, offset, paddr: leastPaddr(c), size, count, prot: plainProt(c, size) })
       else session.apply({ op, offset, size, count, gather: 'own' })
       session.compare()
     })
@@ -230,7 +230,7 @@ function mapWith(c: Case, size: Size, bytes: number): boolean {
   const offset = start < 0n ? 0n : start
   const fits = Math.min(3, pagesFrom(c, size, offset))
   explained(session, () => {
-    session.apply({ op: 'map', offset, paddr: 0n, size, count: fits, prot: plainProt(c, size) })
+    session.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count: fits, prot: plainProt(c, size) })
     session.compare()
   })
   const short = session.model.mappings().length < fits

@@ -1,6 +1,6 @@
 /** Laws of the TLB: what a walker may have cached never outlives the invalidations that the callbacks ask for, nor the tables. */
 import { IotlbGather } from '@io-pgtable/core'
-import { type Case, iovaOf, type Size } from './case.ts'
+import { type Case, iovaOf, leastPaddr, type Size } from './case.ts'
 import { write } from './dirty-law.ts'
 import { type MakeFlushOps, referenceFlushOps } from './flush-ops.ts'
 import { operationOf } from './generate.ts'
@@ -49,11 +49,11 @@ function plan(c: Case, make: MakeFlushOps, size: Size, offset: bigint, gather: G
   const prot = plainProt(c, size)
   const count = Math.min(3, size.pgsize / small.pgsize)
   explained(run.session, () => {
-    run.apply({ op: 'map', offset, paddr: 0n, size: small, count, prot })
+    run.apply({ op: 'map', offset, paddr: leastPaddr(c), size: small, count, prot })
     run.apply({ op: 'unmap', offset, size, count: 1, gather })
     run.apply({ op: 'unmap', offset, size: small, count, gather })
     run.apply({ op: 'sync' })
-    run.apply({ op: 'map', offset, paddr: 0n, size, count: 1, prot })
+    run.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count: 1, prot })
     run.apply({ op: 'unmap', offset, size, count: 1, gather })
     run.end()
   })
@@ -73,7 +73,7 @@ function gathered(c: Case, middle: bigint): void {
     const session = new Session(c, { tlb: { flushAll() {}, flushWalk() {}, sync() {} } })
     explained(session, () => {
       const gather = new IotlbGather()
-      for (const offset of order) session.apply({ op: 'map', offset, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+      for (const offset of order) session.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count: 1, prot: plainProt(c, size) })
       for (const offset of order) session.table.unmapPages(iovaOf(c.geometry, offset), size.pgsize, 1, gather)
       same('first address of the gather', gather.first, iovaOf(c.geometry, middle - bytes))
       same('last address of the gather', gather.last, iovaOf(c.geometry, middle + bytes - 1n))
@@ -88,7 +88,7 @@ function cleaned(c: Case, size: Size, make: MakeFlushOps): void {
   const run = new TlbSession(c, make)
   const { session, iotlb } = run
   explained(session, () => {
-    run.apply({ op: 'map', offset: 0n, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+    run.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), size, count: 1, prot: plainProt(c, size) })
     iotlb.wrote(write(session, size, 0))
     const gather = new IotlbGather()
     session.table.readAndClearDirty(iovaOf(c.geometry, 0n), size.pgsize, () => {}, 0, gather)
@@ -119,7 +119,8 @@ const free: Law = {
     const session: Session = new Session(c, {
       tlb: { flushAll: range ? () => {} : look, flushWalk() {}, addPages() {}, sync: range ? look : () => {} },
     })
-    for (const size of c.sizes.slice(0, 1)) session.apply({ op: 'map', offset: 0n, paddr: 0n, size, count: 1, prot: plainProt(c, size) })
+    for (const size of c.sizes.slice(0, 1))
+      session.apply({ op: 'map', offset: 0n, paddr: leastPaddr(c), size, count: 1, prot: plainProt(c, size) })
     seen.length = 0
     const live = session.pool.stats().live
     session.table.free()

@@ -1,6 +1,6 @@
 /** Laws of concurrency: workers on one table over one SharedArrayBuffer, each on its own addresses. */
 import { hex } from '@io-pgtable/core'
-import { type Case, iovaOf, pagesFrom, type Size, shareOf } from './case.ts'
+import { type Case, iovaOf, leastPaddr, pagesFrom, type Size, shareOf } from './case.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { plainProt } from './table-laws.ts'
@@ -61,8 +61,8 @@ async function race(c: Case, team: Team, module: URL): Promise<void> {
 function call(session: Session, op: 'map' | 'unmap', offset: bigint, size: Size, count: number): WorkerCall {
   const { c, model } = session
   const prot = plainProt(c, size)
-  const bytes = op === 'map' ? model.map(offset, 0n, size, count, prot).mapped : model.unmap(offset, size, count).unmapped
-  return { op, iova: iovaOf(c.geometry, offset), paddr: 0n, pgsize: size.pgsize, count, prot, bytes }
+  const bytes = op === 'map' ? model.map(offset, leastPaddr(c), size, count, prot).mapped : model.unmap(offset, size, count).unmapped
+  return { op, iova: iovaOf(c.geometry, offset), paddr: leastPaddr(c), pgsize: size.pgsize, count, prot, bytes }
 }
 
 /** The smallest pages of a few tables, dealt out in turn: the workers race for the tables that hold them. Every second one is unmapped again. */
@@ -118,7 +118,7 @@ async function overlap(c: Case, team: Team, module: URL): Promise<void> {
     must(first.type === 'paused', () => `the worker did not stop in its call: ${JSON.stringify(first)}`)
     const iova = iovaOf(c.geometry, 0n)
     const last = iova + BigInt(size.pgsize * count) - 1n
-    const { mapped, error } = refused(() => table.mapPages(iova, 0n, size.pgsize, 1, plainProt(c, size)))
+    const { mapped, error } = refused(() => table.mapPages(iova, leastPaddr(c), size.pgsize, 1, plainProt(c, size)))
     same('bytes mapped in a range that another worker holds', mapped, 0, { iova })
     same('error in a range that another worker holds', codeOf(error), 'EBUSY', { iova })
     for (const bound of [iova, last]) {
@@ -130,7 +130,7 @@ async function overlap(c: Case, team: Team, module: URL): Promise<void> {
       const other = call(session, 'map', beside, size, 1)
       same(
         'bytes mapped beside the range that another worker holds',
-        table.mapPages(other.iova, 0n, size.pgsize, 1, other.prot).mapped,
+        table.mapPages(other.iova, leastPaddr(c), size.pgsize, 1, other.prot).mapped,
         other.bytes,
       )
     }

@@ -48,6 +48,8 @@ export interface Compiled {
   readonly outputMaskLo: number
   readonly outputMaskHi: number
   readonly outputBytes: number
+  /** The first output address that can be mapped. */
+  readonly leastOutput: number
   /** Whether one page of any size fits into both address spaces. */
   readonly pagesFit: boolean
   /** The constants of the fast path for one page a call, where the smallest page allows it. */
@@ -105,7 +107,7 @@ function compile(format: AnyFmt, config: Agreed<FormatConfig>): Compiled {
     last,
     outputMaskLo: laneLo(~ones(geometry.oas - 1)),
     outputMaskHi: laneHi(~ones(geometry.oas - 1)),
-    pagesFit: plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
+    pagesFit: (geometry.leastOutput ?? 0n) === 0n && plans.every((plan) => plan.pgsize <= Math.min(window.bytes, 2 ** geometry.oas)),
   }
   return {
     format,
@@ -132,6 +134,7 @@ function compile(format: AnyFmt, config: Agreed<FormatConfig>): Compiled {
     outputMaskLo: page.outputMaskLo,
     outputMaskHi: page.outputMaskHi,
     outputBytes: 2 ** geometry.oas,
+    leastOutput: Number(geometry.leastOutput ?? 0n),
     pagesFit: page.pagesFit,
     onePage: onePageOf(page),
   }

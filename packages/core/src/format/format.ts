@@ -166,6 +166,11 @@ export interface Geometry {
   readonly tablesBelow?: bigint
   /** Bits below 2^oas of output addresses that no leaf has a place for: mapping an address with one of them is `EINVAL`. Default none. */
   readonly missingOutputBits?: bigint
+  /**
+   * Output addresses below it cannot be mapped, `EINVAL`: an entry of them would be the empty one, where a page's number is all that an entry
+   * has. Default 0.
+   */
+  readonly leastOutput?: bigint
   /** How a walk ends that meets an address, of a table or of the output, beyond `oas` bits. Default `address-size`. */
   readonly beyond?: FaultType
   /** How a walk ends that meets a set bit of a field whose bits fault. Default `reserved`. */

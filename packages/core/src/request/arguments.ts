@@ -55,7 +55,7 @@ function isOutput({ t, size, count, paddrHi: hi, paddrLo: lo }: Wanted): boolean
   if (count === 1 && c.pagesFit) return true
   const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
   const bytes = count * size.pgsize
-  return first + bytes <= c.outputBytes && runFits(size, first, bytes)
+  return first >= c.leastOutput && first + bytes <= c.outputBytes && runFits(size, first, bytes)
 }
 
 /** Whether `bytes` from the request's address on are whole pages inside one input window. */
@@ -67,7 +67,8 @@ export function isInputRange({ t, hi, lo }: Wanted, bytes: number): boolean {
 /** Whether `bytes` from its output address on are whole pages of the output addresses. */
 export function isOutputRange({ t, paddrHi: hi, paddrLo: lo }: Wanted, bytes: number): boolean {
   const c = t.compiled
-  return isSize(c, bytes) && isMultiple(c, hi, lo) && (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0) + bytes <= c.outputBytes
+  const first = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
+  return isSize(c, bytes) && isMultiple(c, hi, lo) && first >= c.leastOutput && first + bytes <= c.outputBytes
 }
 
 /** How far into the input window an address is. */
@@ -193,6 +194,9 @@ function explainAddress(
   const what = bytes === 1 ? 'it' : `${hex(bytes)} bytes from there`
   if (!good) return error('ERANGE', op, name, value, `${what} must lie inside the ${limits(c, name)}`)
   if (value % BigInt(align) !== 0n) return invalid(op, name, value, `a multiple of ${hex(align)} expected`)
+  const { leastOutput = 0n } = c.geometry
+  if (name === 'paddr' && value < leastOutput)
+    return invalid(op, name, value, `at least ${hex(leastOutput)} expected: an entry of less is empty`)
   return undefined
 }
 

@@ -1,7 +1,7 @@
 /** The declaration of a format for a table that somebody else built: the tree and the decode context of its registers, and a configuration that fits. */
 
 import { IoPgtableError } from '../errors.ts'
-import { bitsOf } from '../format/bits.ts'
+import { bitsOf, deposit } from '../format/bits.ts'
 import { agreedConfig, refuseUnknown } from '../format/config.ts'
 import type { AnyFmt, FoundRoot, Geometry, Kind, LeafKind, LeafSize, LevelNode, TableKind } from '../format/format.ts'
 import type { ReadMemory } from '../format/physical.ts'
@@ -107,7 +107,7 @@ function adopting(format: AnyFmt, geometry: Geometry, context: unknown): AnyFmt 
     encodeLeaf: (config, node, kind, prot) => {
       const bits = format.encodeLeaf(config, node, kind, prot)
       if (bits === undefined) return undefined
-      const raw = bits | kind.set | kind.match.value
+      const raw = bits | kind.set | kind.match.value | deposit(geometry.leastOutput ?? 0n, kind.address)
       const means = format.prot(raw, kind, context) === format.prot(raw, kind, format.context(config))
       return means && (bits & bitsOf(kind.address)) === 0n && kindOf(node, raw) === kind ? bits : undefined
     },

@@ -63,6 +63,7 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'omap-iommu': [
     'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The effect of endianness and element sizes.',
   ],
+  'sprd-iommu': ['Recorded from the Linux driver, and an independent walker agrees. No hardware walker. What bits 31:20 of an entry do.'],
   'mtk-iommu-v1': ['Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The alignment of the table.'],
   'apple-dart': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
   'apple-dart2': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
