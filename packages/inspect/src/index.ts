@@ -53,7 +53,7 @@ export {
 } from './leaves/translate.ts'
 export { type TreeEntry, type TreeOptions, type TreeResult, type TreeSink, TreeWalk, walkTree } from './leaves/tree.ts'
 export { type LogRecord, LogScanner, scanLog } from './log/scanner.ts'
-export type { LoggedWalk, LogRole } from './log/source.ts'
+export type { LoggedLeaf, LoggedWalk, LogRole } from './log/source.ts'
 export { type LogFormats, type LoggedTables, loggedTables } from './log/sparse.ts'
 export { isCpuStage1, rulesOf, stageOf } from './rights/rules.ts'
 export { type AmdViRegisters, AmdViScanner, scanAmdVi } from './roots/amdvi.ts'

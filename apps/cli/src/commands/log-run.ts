@@ -85,8 +85,18 @@ async function walkedByImage(io: Io, { report, line }: LogRecord, options: LogOp
 }
 
 /** Registers of memory types are not in logs: no memory type is named. */
-function walkedByEntries({ report, walk }: LogRecord): FaultWalk | undefined {
+function walkedByEntries(record: LogRecord): FaultWalk | undefined {
+  const { report, walk, leaves } = record
   const { iova } = report.access
+  if (leaves !== undefined) {
+    const walks = leaves.flatMap((leaf) => {
+      const found = loggedTables(leaf, leaf.iova, ROLES)
+      if (found === undefined) return []
+      const { memory: _, ...translation } = translate(found.tables, leaf.iova)
+      return [{ target: { tables: found.tables }, translation }]
+    })
+    return { walks, agrees: undefined, text: '', findings: [] }
+  }
   if (walk === undefined || iova === undefined) return undefined
   try {
     const found = loggedTables(walk, iova, ROLES)

@@ -2,7 +2,7 @@
 import type { FaultReport } from '../fault/report.ts'
 import { Facts } from './facts.ts'
 import { goesOn, isUnfinished, type LogLine, mayGoOn, stripLine } from './lines.ts'
-import type { LoggedWalk, Source } from './source.ts'
+import type { LoggedLeaf, LoggedWalk, Source } from './source.ts'
 import { SOURCES } from './sources/all.ts'
 
 /** A record of a log. */
@@ -14,6 +14,8 @@ export interface LogRecord {
   readonly missing: readonly string[]
   /** The entries that the log printed. */
   readonly walk?: LoggedWalk
+  /** Of a listing of tables: the walks to its leaves. */
+  readonly leaves?: readonly LoggedLeaf[]
 }
 
 interface Open {
@@ -130,7 +132,7 @@ export class LogScanner {
   }
 
   #close({ source, facts, line, mixed, disordered }: Open): void {
-    const { kind, report, missing, walk, iova } = source.read(facts)
+    const { kind, report, missing, walk, leaves, iova } = source.read(facts)
     const all = [
       ...missing,
       ...(mixed && missing.length > 0 ? ['lines of two reports are mixed'] : []),
@@ -142,6 +144,7 @@ export class LogScanner {
       report: isWhole ? report : incomplete(kind, iova, all),
       missing: all,
       ...(walk !== undefined && isWhole && { walk }),
+      ...(leaves !== undefined && isWhole && { leaves }),
     })
   }
 }

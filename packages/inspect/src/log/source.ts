@@ -14,6 +14,11 @@ export interface LoggedWalk {
   readonly names: readonly string[]
 }
 
+/** The walk to one leaf of a listing. */
+export interface LoggedLeaf extends LoggedWalk {
+  readonly iova: bigint
+}
+
 /** Formats of the walks in logs. */
 export type LogRole =
   | 'arm64-stage1'
@@ -33,6 +38,8 @@ export interface Reading {
   readonly iova?: bigint
   readonly missing: readonly string[]
   readonly walk?: LoggedWalk
+  /** Of a listing of tables. */
+  readonly leaves?: readonly LoggedLeaf[]
 }
 
 export interface Source {

@@ -393,4 +393,39 @@ rk_iommu ff930300.iommu: mmu_dte_addr: 0x000000006b1c8000 dte@0x000000006b1c8ff4
     access: ['0x1a00000', 'write', null],
     fault: ['translation', 1, 1],
   },
+  {
+    name: 'Xen on Arm, its own tables',
+    kind: 'xen',
+    text: `(XEN) Walking Hypervisor VA 0xa00003ce000 on CPU0 via TTBR 0x000000004352d000
+(XEN) 0TH[0x014] = 0x4352cf7f
+(XEN) 1ST[0x000] = 0x4352bf7f
+(XEN) 2ND[0x001] = 0x40000043527f7f
+(XEN) 3RD[0x1ce] = 0x400000433cef7f`,
+    access: ['0xa00003ce000', null, null],
+    fault: [null, null, null],
+    walk: '0x433ce000',
+  },
+  {
+    name: 'the entries that VT-d reads',
+    kind: 'vtd',
+    text: `DMAR: Dump dmar0 table entries for IOVA 0xffebd000
+DMAR: root entry: 0x0000000127f42001
+DMAR: context entry: hi 0x0000000000001502, low 0x000000012d8ab001
+DMAR: pte level: 4, pte value: 0x000000012d8ac003
+DMAR: pte level: 3, pte value: 0x000000012d8ad003
+DMAR: pte level: 2, pte value: 0x000000012d8ae003
+DMAR: pte level: 1, pte value: 0x0000000000000000`,
+    record: { domain: 0x15, aw: 2, ssptptr: '0x12d8ab000' },
+    access: ['0xffebd000', null, null],
+    fault: [null, null, null],
+    walk: { level: 1, entries: 4 },
+  },
+  {
+    name: 'an EPT violation of Xen',
+    kind: 'ept',
+    text: '(XEN) d1v0 EPT violation 0x182 (-w-/---) gpa 0x00000040000000 mfn 0xffffffffffffffff type 5',
+    record: { rights: '---' },
+    access: ['0x40000000', 'write', null],
+    fault: ['translation', null, 2],
+  },
 ]
