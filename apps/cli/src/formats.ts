@@ -3,6 +3,7 @@ import type { AnyFmt } from '@io-pgtable/core'
 import { amdV1 } from '../../../packages/formats/amdv1/src/index.ts'
 import { appleDart } from '../../../packages/formats/apple-dart/src/index.ts'
 import { appleDart2 } from '../../../packages/formats/apple-dart2/src/index.ts'
+import { appleUat } from '../../../packages/formats/apple-uat/src/index.ts'
 import { armMaliLpae } from '../../../packages/formats/arm-mali-lpae/src/index.ts'
 import { armV7s } from '../../../packages/formats/arm-v7s/src/index.ts'
 import { arm32LpaeS1 } from '../../../packages/formats/arm32-lpae-s1/src/index.ts'
@@ -38,6 +39,7 @@ export const FORMATS: readonly AnyFmt[] = [
   amdV1,
   appleDart,
   appleDart2,
+  appleUat,
   armMaliLpae,
   armV7s,
   arm32LpaeS1,

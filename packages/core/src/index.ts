@@ -39,7 +39,7 @@ export {
 } from './format/format.ts'
 export { type MemoryPiece, memoryOf, type ReadMemory } from './format/physical.ts'
 export type { Agreed, FormatConfig, Policy } from './format/policy.ts'
-export { Prot, type ProtName, protNames, protOf } from './format/prot.ts'
+export { ATTRIBUTE_BITS, attributesIn, Prot, type ProtName, protLimit, protNames, protOf, protWith } from './format/prot.ts'
 export type { Regime } from './format/regimes.ts'
 export {
   ACCESS_KINDS,

@@ -1,5 +1,5 @@
 /** The law of arguments: both ends of the input and output addresses, and everything that a table must refuse. */
-import { inputRanges, Prot } from '@io-pgtable/core'
+import { inputRanges, Prot, protLimit } from '@io-pgtable/core'
 import { type Case, iovaOf, leastPaddr, offsetOf, type Size, shareIn, uncarried } from './case.ts'
 import { type Law, must, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
@@ -103,7 +103,7 @@ function wrongs(c: Case, { pgsize, node, kind, size }: Size): Wrong[] {
     { ...good, what: 'a page size that is none', pgsize: pgsize * 3 },
     { ...good, what: 'two page sizes in one', pgsize: pgsize + c.sizes[0]!.pgsize * (pgsize === c.sizes[0]!.pgsize ? 2 : 1) },
     { ...good, what: 'no access', prot: Prot.CACHE, unmaps: false },
-    { ...good, what: 'an unknown flag of prot', prot: 64 | prot, unmaps: false },
+    { ...good, what: 'an unknown flag of prot', prot: protLimit(kind) | prot, unmaps: false },
     { ...good, what: 'the end beyond ias', iova: last, count: 2, code: 'ERANGE' },
     ...(leastPaddr(c) === 0n ? [] : [{ ...good, what: 'paddr below the least', paddr: leastPaddr(c) - span, unmaps: false }]),
     { ...good, what: 'paddr beyond oas', paddr: end, code: 'ERANGE', unmaps: false },

@@ -18,7 +18,9 @@ import {
   type Policy,
   type Prot,
   pageSizes,
+  protLimit,
   protNames,
+  protWith,
   type TableKind,
   type TableOptions,
 } from '@io-pgtable/core'
@@ -164,7 +166,7 @@ export function leafKinds(node: LevelNode): LeafKind[] {
 
 /** The descriptor of a leaf by the declaration; undefined when `prot` cannot be expressed. */
 export function leafRaw({ format, config }: Case, { node, kind, size }: Size, prot: Prot, paddr: bigint): bigint | undefined {
-  const bits = format.encodeLeaf(config, node, kind, prot)
+  const bits = prot < protLimit(kind) ? format.encodeLeaf(config, node, kind, prot) : undefined
   return bits === undefined ? undefined : bits | kind.set | (size.or ?? 0n) | deposit(paddr, kind.address)
 }
 
@@ -199,11 +201,20 @@ export function tableRaw({ format, config }: Case, node: LevelNode, kind: TableK
 }
 
 /** Every prot that a caller may pass: an OR of flags with READ or WRITE in it. */
-export const PROTS: readonly Prot[] = Array.from({ length: 64 }, (_, prot) => prot).filter((prot) => (prot & 3) !== 0)
+const FLAGS: readonly Prot[] = Array.from({ length: 64 }, (_, prot) => prot).filter((prot) => (prot & 3) !== 0)
+
+/** The same, and each value of the attributes that are the format's own with some of them. */
+export function protsOf({ geometry }: Case): readonly Prot[] {
+  const kinds = geometry.nodes.flatMap(leafKinds)
+  const values = Math.max(...kinds.map(({ attributeBits = 0 }) => 2 ** attributeBits)) - 1
+  if (values < 1) return FLAGS
+  return [...FLAGS, ...Array.from({ length: values }, (_, i) => [1, 3, 6].map((flags) => protWith(flags, i + 1))).flat()]
+}
 
 /** `READ|WRITE` */
 export function protText(prot: Prot): string {
-  return protNames(prot).join('|') || '0'
+  const own = prot >>> 6 === 0 ? [] : [`attributes ${prot >>> 6}`]
+  return [...protNames(prot), ...own].join('|') || '0'
 }
 
 /** The first address beyond those that tables may have. */

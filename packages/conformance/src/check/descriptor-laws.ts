@@ -12,6 +12,7 @@ import {
   type LevelNode,
   matches,
   Prot,
+  protLimit,
   slotBytes,
 } from '@io-pgtable/core'
 import fc from 'fast-check'
@@ -20,7 +21,7 @@ import {
   leafKinds,
   leafRaw,
   leastPaddr,
-  PROTS,
+  protsOf,
   protText,
   type Size,
   shareOf,
@@ -78,7 +79,7 @@ function addressOf(entry: Decoded): bigint {
 function checkLeafAddresses(c: Case, size: Size): void {
   const prot =
     c.format.encodeLeaf(c.config, size.node, size.kind, Prot.READ | Prot.WRITE) === undefined
-      ? PROTS.find((p) => leafRaw(c, size, p, leastPaddr(c)) !== undefined)
+      ? protsOf(c).find((p) => leafRaw(c, size, p, leastPaddr(c)) !== undefined)
       : 3
   if (prot === undefined) return
   const { node } = size
@@ -159,14 +160,14 @@ function checkAttributes(c: Case, size: Size): void {
   const { format } = c
   const context = format.context(c.config)
   const granted = new Map<Prot, Prot>()
-  for (const prot of PROTS) {
+  for (const prot of protsOf(c)) {
     const raw = leafRaw(c, size, prot, leastPaddr(c))
     if (raw === undefined) continue
     const entry = decode(c.geometry, size.node, raw)
     checkLeaf(c, size, entry)
     checkAttributeBits(c, size, prot)
     const got = format.prot(raw, size.kind, context)
-    must(Number.isInteger(got) && got >= 0 && got < 64, `prot() gives ${got}`, { entry })
+    must(Number.isInteger(got) && got >= 0 && got < protLimit(size.kind), `prot() gives ${got}`, { entry })
     granted.set(prot, got)
     must((got & BOTH) !== BOTH, `${protText(prot)} gives CACHE and MMIO together: they follow from one memory type`, { entry })
     // A device's memory is not cached, but CACHE may have left a mark in it (a shareability).
@@ -269,7 +270,7 @@ function checkAny({ format, geometry, config }: Case, node: LevelNode, raw: bigi
     must(geometry.nodes.includes(entry.child), 'the next table is of a node that the geometry lacks', { entry })
   } else if (entry.type === 'leaf') {
     const prot = format.prot(raw, entry.kind, format.context(config))
-    must(Number.isInteger(prot) && prot >= 0 && prot < 64, `prot() gives ${prot}`, { entry })
+    must(Number.isInteger(prot) && prot >= 0 && prot < protLimit(entry.kind), `prot() gives ${prot}`, { entry })
     must(entry.paddr >= 0n && entry.paddr < 1n << 64n, `paddr ${hex(entry.paddr)}`, { entry })
     must(entry.size.pgsize >= slotBytes(node), `a leaf of ${entry.size.pgsize} bytes`, { entry })
   }

@@ -1,6 +1,6 @@
 /** The law of dirty tracking: what a device wrote to is told once, and nothing else. */
 import { matches, type Prot, ReadDirty } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, pagesFrom, protsOf, type Size, shareIn } from './case.ts'
 import { type Law, same } from './law.ts'
 import { codeOf, Session } from './session.ts'
 import { explained } from './table-laws.ts'
@@ -56,7 +56,7 @@ function trackSize(c: Case, size: Size): void {
 
 /** A prot whose leaf a device can write to, so that it can become dirty. */
 function writable(c: Case, size: Size): Prot | undefined {
-  return PROTS.find((prot) => {
+  return protsOf(c).find((prot) => {
     const raw = leafRaw(c, size, prot, leastPaddr(c))
     return (prot & 2) !== 0 && raw !== undefined && (c.format.prot(raw, size.kind, c.format.context(c.config)) & 2) !== 0
   })

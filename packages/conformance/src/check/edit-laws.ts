@@ -1,6 +1,6 @@
 /** Laws of changes to what is mapped already: cutting, protecting, trimming. */
 import { diffSnapshots, type LeafSize, snapshotText } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, leastPaddr, outputBytes, PROTS, pagesFrom, roomAt, type Size, shareIn, tableAlign } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, outputBytes, pagesFrom, protsOf, roomAt, type Size, shareIn, tableAlign } from './case.ts'
 import { referenceFlushOps } from './flush-ops.ts'
 import { editOf } from './generate-edits.ts'
 import { type Law, must, same } from './law.ts'
@@ -160,7 +160,7 @@ function protectSize(c: Case, size: Size): void {
   const small = c.sizes[0]!.pgsize
   explained(run.session, () => {
     run.apply({ op: 'map', offset, paddr: leastPaddr(c), size, count, prot: plainProt(c, size) })
-    for (const [i, prot] of protsOf(c, size).entries()) {
+    for (const [i, prot] of someProts(c, size).entries()) {
       const bytes = Math.min(pgsize * (1 + (i % 3)), room)
       run.apply({ op: 'protect', offset, bytes, prot, cut: false, gather: GATHERS[i % 3] as GatherMode })
       run.apply({ op: 'sync' })
@@ -178,8 +178,8 @@ function protectSize(c: Case, size: Size): void {
 }
 
 /** Prots with different descriptors, one that cannot be expressed, and the first again. */
-function protsOf(c: Case, size: Size): number[] {
-  const byRaw = new Map(PROTS.map((prot) => [leafRaw(c, size, prot, leastPaddr(c)), prot]))
+function someProts(c: Case, size: Size): number[] {
+  const byRaw = new Map(protsOf(c).map((prot) => [leafRaw(c, size, prot, leastPaddr(c)), prot]))
   const prots = [...byRaw.values()]
   return [...prots.filter((_, i) => i % Math.ceil(prots.length / 8) === 0), plainProt(c, size), plainProt(c, size)]
 }

@@ -3,7 +3,7 @@
  * invalidate must be invalidated all the same before that call, or its gather's sync, returns.
  */
 import { IotlbGather, Prot } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, pagesFrom, protsOf, type Size, shareIn } from './case.ts'
 import { write } from './dirty-law.ts'
 import { leafOnly, referenceFlushOps } from './flush-ops.ts'
 import { Fault, type Law, must, same } from './law.ts'
@@ -123,7 +123,7 @@ function protects(c: Case, size: Size): Scenario[] {
   const bytes = size.pgsize * countOf(c, size)
   const plain = plainProt(c, size)
   const differs = (prot: Prot): boolean => leafRaw(c, size, prot, leastPaddr(c)) !== leafRaw(c, size, plain, leastPaddr(c))
-  const expressible = PROTS.filter((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined && differs(prot))
+  const expressible = protsOf(c).filter((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined && differs(prot))
   // the last one is mostly another memory type, by a break where the format wants it
   return [Prot.READ, expressible.at(-1)].flatMap((prot) =>
     prot === undefined || !expressible.includes(prot)

@@ -1,7 +1,7 @@
 /** Random changes of mappings that are there: cuts, other permissions, trims. Made of the same draws as other operations. */
 import { Prot } from '@io-pgtable/core'
-import { type Case, PROTS, roomAt, type Size } from './case.ts'
-import { type Draw, operationOf } from './generate.ts'
+import { type Case, roomAt, type Size } from './case.ts'
+import { type Draw, operationOf, protFrom } from './generate.ts'
 import type { Mapping, Model } from './model.ts'
 import type { GatherMode, Operation } from './operation.ts'
 
@@ -21,7 +21,7 @@ export function editOf(model: Model, draw: Draw): Operation {
   const from = whole ? met.offset : offset
   const wanted = whole ? met.size.pgsize * (1 + (draw.count % 4)) : granule * (1 + draw.count)
   const bytes = Math.min(wanted, Number(roomAt(model.c.geometry, from)))
-  const prot = draw.prot === 0 ? Prot.READ : (PROTS[draw.prot % PROTS.length] as Prot)
+  const prot = draw.prot === 0 ? Prot.READ : protFrom(model.c, draw.prot)
   return { op: 'protect', offset: from, bytes, prot, cut: draw.paddr % 2 === 1, gather }
 }
 

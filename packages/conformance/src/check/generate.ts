@@ -1,7 +1,7 @@
 /** Random operations: small numbers that shrink well, made into calls that meet one another at table ends and on every level. */
 import { Prot } from '@io-pgtable/core'
 import fc from 'fast-check'
-import { type Case, iovaOf, leastPaddr, outputBytes, PROTS, pagesFrom, roomAt, type Size } from './case.ts'
+import { type Case, iovaOf, leastPaddr, outputBytes, pagesFrom, protsOf, roomAt, type Size } from './case.ts'
 import type { Mapping, Model } from './model.ts'
 import type { GatherMode, Operation } from './operation.ts'
 
@@ -48,11 +48,13 @@ export function operationOf(model: Model, draw: Draw): Operation {
   if (range) return rangeOf(c, draw, offset, gather)
   const count = countOf(c, draw, size, offset)
   if (draw.what >= MAPS) return { op: 'unmap', offset, size, count, gather }
-  return { op: 'map', offset, size, count, prot: protOf(draw), ...paddrOf(c, draw, size, count) }
+  return { op: 'map', offset, size, count, prot: protFrom(c, draw.prot), ...paddrOf(c, draw, size, count) }
 }
 
-function protOf({ prot }: Draw): Prot {
-  return prot === 0 ? Prot.READ | Prot.WRITE : (PROTS[prot % PROTS.length] as Prot)
+/** READ|WRITE for 0, else one of all prots. */
+export function protFrom(c: Case, digit: number): Prot {
+  const all = protsOf(c)
+  return digit === 0 ? Prot.READ | Prot.WRITE : (all[(digit * Math.ceil(all.length / 64)) % all.length] as Prot)
 }
 
 /** The mapping that a draw is to meet, if there is one. */
@@ -134,7 +136,7 @@ function rangeOf(c: Case, { what, count, paddr, prot, size: drawn }: Draw, offse
   const bytes = Math.min(whole ? wanted : granule * 9, Number(room), Number(end))
   const at = offset - (offset % BigInt(granule))
   if (what >= MAPS) return { op: 'unmapRange', offset: at, bytes, gather }
-  return { op: 'mapRange', offset: at, bytes, prot: protOf({ prot } as Draw), paddr: alike(c, at, bytes, granule, paddr) }
+  return { op: 'mapRange', offset: at, bytes, prot: protFrom(c, prot), paddr: alike(c, at, bytes, granule, paddr) }
 }
 
 /** An output address that is aligned as the input address is, or only to the granule; the latter for short ranges alone. */

@@ -27,7 +27,7 @@ import {
   type TableKind,
 } from '@io-pgtable/core'
 import { seededIntegers } from '../seeded-integers.ts'
-import { type Case, leafRaw, leastPaddr, PROTS, protText, type Size, shareIn, shareOf, tableKindOf, tableRaw } from './case.ts'
+import { type Case, leafRaw, leastPaddr, protsOf, protText, type Size, shareIn, shareOf, tableKindOf, tableRaw } from './case.ts'
 import { samples } from './format-laws.ts'
 import { type Law, must, same } from './law.ts'
 import { descriptorText } from './ruler.ts'
@@ -240,7 +240,7 @@ function checkPath(rules: AccessRules, path: readonly Decoded[]): void {
 /** A leaf below tables as they are written: nothing is taken away, nothing faults, and what is granted is what `prot` says. */
 function checkWritten(c: Case, rules: AccessRules, size: Size): void {
   const tables = writtenTables(c, rules, size)
-  const written = PROTS.flatMap((prot) => {
+  const written = protsOf(c).flatMap((prot) => {
     const raw = leafRaw(c, size, prot, leastPaddr(c))
     return raw === undefined ? [] : [{ prot, raw }]
   })

@@ -1,6 +1,6 @@
 /** Laws of map, unmap and translate: a table does what its model does. */
 import { decode, hex, Prot, walkTables } from '@io-pgtable/core'
-import { type Case, iovaOf, leafRaw, leastPaddr, PROTS, pagesFrom, type Size, shareIn, tableAlign, uncarried } from './case.ts'
+import { type Case, iovaOf, leafRaw, leastPaddr, pagesFrom, protsOf, type Size, shareIn, tableAlign, uncarried } from './case.ts'
 import { operationOf } from './generate.ts'
 import { Fault, type Law, must, same } from './law.ts'
 import type { Operation } from './operation.ts'
@@ -9,7 +9,7 @@ import { codeOf, Session } from './session.ts'
 
 /** READ|WRITE where the format has it for this size, else the first prot that it has. */
 export function plainProt(c: Case, size: Size): Prot {
-  const good = [Prot.READ | Prot.WRITE, ...PROTS].find((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined)
+  const good = [Prot.READ | Prot.WRITE, ...protsOf(c)].find((prot) => leafRaw(c, size, prot, leastPaddr(c)) !== undefined)
   if (good === undefined) throw new Fault('no prot can be expressed', { node: size.node })
   return good
 }
@@ -25,7 +25,7 @@ export const entries: Law = {
       const at = fits ? offset : 0n
       const paddr = highest(c, size)
       const seen = new Set<bigint | undefined>()
-      for (const prot of PROTS) {
+      for (const prot of protsOf(c)) {
         const raw = leafRaw(c, size, prot, paddr)
         if (seen.has(raw)) continue
         seen.add(raw)

@@ -6,6 +6,7 @@ import type { LeafPlan } from '../compile/leaf-plan.ts'
 import { hex, IoPgtableError } from '../errors.ts'
 import { bitsOf, deposit, extract } from '../format/bits.ts'
 import type { Field, Kind, LeafKind, LeafSize } from '../format/format.ts'
+import { protLimit } from '../format/prot.ts'
 import { type DecodedLeaf, decode } from '../read/decode.ts'
 
 /** Bits that say what a leaf is, and which of them are ones. */
@@ -37,7 +38,7 @@ export function carriedBits(c: Compiled, leaf: DecodedLeaf, plan: LeafPlan): big
   }
   if (grants(c, leaf, plan, size, raw)) return raw
   const prot = c.format.prot(leaf.raw, leaf.kind, c.context)
-  const bits = c.format.encodeLeaf(c.config, plan.node.node, plan.kind, prot)
+  const bits = prot < protLimit(plan.kind) ? c.format.encodeLeaf(c.config, plan.node.node, plan.kind, prot) : undefined
   const fresh = bits === undefined ? undefined : bits | to.value
   if (fresh !== undefined && grants(c, leaf, plan, size, fresh)) return fresh
   throw new IoPgtableError('EINVAL', 'cut', `a leaf of ${hex(plan.pgsize)} bytes cannot grant what ${hex(leaf.raw)} does`, {

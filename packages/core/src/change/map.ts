@@ -37,9 +37,9 @@ export function mapPages(own: Request, iova: bigint, paddr: bigint, pgsize: numb
     return failed(0, explainPages(c, 'mapPages', iova, paddr, pgsize, pgcount))
   r.want(size, pgcount)
   if (!isMappable(r)) return failed(0, explainPages(c, 'mapPages', iova, paddr, pgsize, pgcount))
-  if (!isProt(prot)) return failed(0, explainProt('mapPages', prot))
+  if (!isProt(c, prot)) return failed(0, explainProt(c, 'mapPages', prot))
   r.prot = prot
-  if (!isExpressible(r)) return failed(0, explainProt('mapPages', prot))
+  if (!isExpressible(r)) return failed(0, explainProt(c, 'mapPages', prot))
   if (r.nested) return failed(0, busy('mapPages'))
   r.left = pgsize * pgcount
   held(r, 'mapPages', mapRun)
@@ -54,7 +54,7 @@ export function mapRange(own: Request, iova: bigint, paddr: bigint, bytes: numbe
     const wrong = explainRange(c, 'mapRange', iova, paddr, bytes, c.granule)
     if (wrong !== undefined) return failed(0, wrong)
   }
-  if (!isProt(prot)) return failed(0, explainProt('mapRange', prot))
+  if (!isProt(c, prot)) return failed(0, explainProt(c, 'mapRange', prot))
   if (c.plans.length === 0) return failed(0, noSizes('mapRange'))
   r.prot = prot
   r.left = bytes
@@ -76,7 +76,7 @@ function mapRuns(r: Request): void {
 function refusal(r: Request): IoPgtableError | undefined {
   const { size, count } = r
   if (!isMappable(r)) return explainPages(r.t.compiled, 'mapPages', r.iova, r.paddr, size.pgsize, count)
-  if (!isExpressible(r)) return explainProt('mapPages', r.prot)
+  if (!isExpressible(r)) return explainProt(r.t.compiled, 'mapPages', r.prot)
   return r.nested ? busy('mapPages') : undefined
 }
 

@@ -35,7 +35,7 @@ export function protect(own: Request, iova: bigint, size: number, prot: Prot, op
   bindGather('protect', gather, t)
   const wrong = explainRange(t.compiled, 'protect', iova, undefined, size, t.compiled.granule)
   if (wrong !== undefined) throw wrong
-  if (!isProt(prot)) throw explainProt('protect', prot)
+  if (!isProt(t.compiled, prot)) throw explainProt(t.compiled, 'protect', prot)
   const range = { first: iova, last: iova + BigInt(size) - 1n }
   return held(r, 'protect', () => protectRange(t, range, prot, gather, cut), hullOf(t, range))
 }

@@ -2,7 +2,7 @@
 import { lowestBit, type Match, ones, uncarried } from '../format/bits.ts'
 import { ALWAYS, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from '../format/format.ts'
 import type { Agreed, FormatConfig } from '../format/policy.ts'
-import { PROT_LIMIT, type Prot } from '../format/prot.ts'
+import { type Prot, protLimit } from '../format/prot.ts'
 import type { Moves } from '../hot/moves.ts'
 import { distinct, excludes } from './distinct.ts'
 import type { HotNode } from './hot-node.ts'
@@ -59,7 +59,7 @@ export class LeafPlan {
    * Four words a prot, filled on first use: the low and the high lane of its attribute bits, with those that are always set; and the prot itself,
    * or -1 as long as they are not known.
    */
-  readonly attrs: Int32Array = new Int32Array(PROT_LIMIT * 4).fill(-1)
+  readonly attrs: Int32Array
 
   constructor(hot: HotNode, kind: LeafKind, size: LeafSize) {
     const span = hot.slotBytes
@@ -97,11 +97,13 @@ export class LeafPlan {
     this.stepLo = step.lo
     this.stepLg = Math.log2(size.pgsize) | 0
     this.windowMask = step.window
+    this.attrs = new Int32Array(protLimit(kind) * 4).fill(-1)
     this.slotStep = steps ? slotStepOf(kind, size, span) : 0
   }
 
   /** Whether `prot` can be expressed; fills the attribute cache. */
   resolve(format: IoPageTableFmt, config: Agreed<FormatConfig>, prot: Prot): boolean {
+    if (prot >= this.attrs.length >> 2) return false
     const size = this.kind.sizes.find((s) => s.pgsize === this.pgsize)
     const attr = format.encodeLeaf(config, this.node.node, this.kind, prot)
     if (attr === undefined) return false

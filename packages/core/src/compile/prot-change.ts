@@ -2,7 +2,7 @@
 
 import { bitsOf, extract, matches } from '../format/bits.ts'
 import type { LeafKind, LevelNode } from '../format/format.ts'
-import { PROT_LIMIT, type Prot, Prot as Prots } from '../format/prot.ts'
+import { type Prot, Prot as Prots, protLimit } from '../format/prot.ts'
 import { join } from '../hot/lanes.ts'
 import { decode, entrySpan } from '../read/decode.ts'
 import { AttributeMemo } from './attribute-memo.ts'
@@ -91,7 +91,7 @@ export class ProtChange {
   #of(node: LevelNode, kind: LeafKind): Attributes | undefined {
     if (this.#attributes.has(kind)) return this.#attributes.get(kind)
     const { format, config, context } = this.#c
-    const all = Array.from({ length: PROT_LIMIT }, (_, prot) =>
+    const all = Array.from({ length: protLimit(kind) }, (_, prot) =>
       (prot & 3) === 0 ? undefined : format.encodeLeaf(config, node, kind, prot),
     )
     const wanted = all[this.#prot]

@@ -87,6 +87,8 @@ export interface LeafKind extends KindBase {
   readonly address: readonly Piece[]
   /** The first that matches wins. Together they must match everything of the kind. */
   readonly sizes: readonly LeafSize[]
+  /** Bits that a prot has from bit 6 on: attributes that only this format knows. At most {@link ATTRIBUTE_BITS}, the same in all kinds that are written. Default none. */
+  readonly attributeBits?: number
   /** What it lets whom do, before limits and regime. Left out: everything. */
   readonly grants?: Meaning<Rights>
   /** Accesses that fault though it translates: access flags, dirty bits that software keeps, domains. */

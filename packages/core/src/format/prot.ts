@@ -19,11 +19,32 @@ export const Prot = {
 /** The name of one {@link Prot} flag. */
 export type ProtName = keyof typeof Prot
 
-/** An OR of {@link Prot} flags: an integer below 64. */
+/**
+ * An OR of {@link Prot} flags: an integer below 64. What these cannot say (a PAT index, an aperture), a format has as attributes of its own,
+ * from bit 6 on: its package makes them, see {@link protWith}.
+ */
 export type Prot = number
 
-/** All values of {@link Prot} are below this. */
+/** All values of {@link Prot} without attributes of a format's own are below this. */
 export const PROT_LIMIT = 64
+
+/** Bits that the attributes of a format's own may have. */
+export const ATTRIBUTE_BITS = 8
+
+/** `flags`, and attributes of a format's own: the number that its package gives them. */
+export function protWith(flags: Prot, attributes: number): Prot {
+  return flags | (attributes << 6)
+}
+
+/** The attributes of a format's own in a prot. */
+export function attributesIn(prot: Prot): number {
+  return prot >>> 6
+}
+
+/** Prots of a leaf kind are below this. */
+export function protLimit({ attributeBits = 0 }: { readonly attributeBits?: number }): number {
+  return PROT_LIMIT << attributeBits
+}
 
 const NAMES = Object.keys(Prot) as ProtName[]
 

@@ -14,7 +14,7 @@ import {
   slotBytes,
   type TableKind,
 } from '../format/format.ts'
-import type { Prot } from '../format/prot.ts'
+import { type Prot, protLimit } from '../format/prot.ts'
 import { decode } from './decode.ts'
 
 /** A leaf kind that is written, with one of its sizes, and the node that has it. */
@@ -46,7 +46,7 @@ export class ReferenceTable {
   /** Maps one page of `pgsize` bytes. False where a mapping, or a table, is in the way: nothing is written then. */
   map(iova: bigint, paddr: bigint, pgsize: number, prot: Prot): boolean {
     const page = this.#pageSize(pgsize)
-    const attributes = page && this.#format.encodeLeaf(this.#config, page.node, page.kind, prot)
+    const attributes = page && prot < protLimit(page.kind) ? this.#format.encodeLeaf(this.#config, page.node, page.kind, prot) : undefined
     if (page === undefined || attributes === undefined) return false
     const { node, kind, size } = page
     const table = this.#descend(iova, node)

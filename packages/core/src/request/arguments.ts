@@ -95,9 +95,15 @@ export function isCount(plan: LeafPlan, pgcount: number): boolean {
   return Number.isInteger(pgcount) && pgcount > 0 && pgcount * plan.pgsize <= Number.MAX_SAFE_INTEGER
 }
 
-/** Whether `prot` is an OR of known flags with READ or WRITE in it. */
-export function isProt(prot: Prot): boolean {
-  return Number.isInteger(prot) && prot >= 0 && prot < PROT_LIMIT && (prot & (Prots.READ | Prots.WRITE)) !== 0
+/** Prots are below this: the leaf kinds that are written have the same attributes of the format's own, so that the smallest page tells. */
+function limitOf({ plans }: Compiled): number {
+  const [first] = plans
+  return first === undefined ? PROT_LIMIT : first.attrs.length >> 2
+}
+
+/** Whether `prot` is an OR of known flags, and attributes of the format's own, with READ or WRITE in it. */
+export function isProt(c: Compiled, prot: Prot): boolean {
+  return Number.isInteger(prot) && prot >= 0 && prot < limitOf(c) && (prot & (Prots.READ | Prots.WRITE)) !== 0
 }
 
 /** Whether the leaf of the size that is wanted can have the request's prot, which is one; its attribute bits are cached from the first time on. */
@@ -154,9 +160,12 @@ function explainFit(op: string, plan: LeafPlan, paddr: bigint, bytes: number): I
 }
 
 /** What is wrong with the prot of a call. */
-export function explainProt(op: string, prot: Prot): IoPgtableError {
-  if (!Number.isInteger(prot) || prot < 0 || prot >= PROT_LIMIT)
-    return invalid(op, 'prot', prot, `an OR of Prot flags below ${hex(PROT_LIMIT)} expected`)
+export function explainProt(c: Compiled, op: string, prot: Prot): IoPgtableError {
+  const limit = limitOf(c)
+  if (!Number.isInteger(prot) || prot < 0 || prot >= limit) {
+    const own = limit === PROT_LIMIT ? '' : ', with attributes of the format,'
+    return invalid(op, 'prot', prot, `an OR of Prot flags${own} below ${hex(limit)} expected`)
+  }
   if ((prot & (Prots.READ | Prots.WRITE)) === 0) return invalid(op, 'prot', prot, 'READ or WRITE expected')
   return invalid(op, 'prot', prot, 'the format cannot express these flags')
 }

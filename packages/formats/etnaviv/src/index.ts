@@ -16,9 +16,8 @@ import {
   Prot,
   type ReadMemory,
   SZ_4K,
-  unknownMemory,
 } from '@io-pgtable/core'
-import { narrow, PAGE_BY_PAGE, pageAddress, RESTRICTIONS, registerValue } from '@io-pgtable/gpu-common'
+import { contextEntry, entryBytes, narrow, PAGE_BY_PAGE, pageAddress, RESTRICTIONS, registerValue } from '@io-pgtable/gpu-common'
 import type { EtnavivConfig, EtnavivHardware, EtnavivParams, EtnavivRegs } from './types.ts'
 import { geometryV1 } from './v1.ts'
 import { geometryV2, WRITEABLE } from './v2.ts'
@@ -87,11 +86,7 @@ function rootsFromRegs(registers: EtnavivHardware, read?: ReadMemory): readonly 
 /** The context's entry of the PTA: the MTLB's address, MODE in bit 0. */
 function ptaEntry(pta: bigint, ptaConfig: bigint, read?: ReadMemory): bigint {
   const at = pta + registerValue('PTA_CONFIG', ptaConfig, 9) * 8n
-  if (read === undefined)
-    throw new IoPgtableError('EINVAL', 'rootsFromRegs', 'PTA_ADDRESS: memory to read the PTA from expected', { value: pta })
-  const bytes = read(at, 8)
-  if (bytes === undefined) throw unknownMemory('rootsFromRegs', at, 8)
-  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
+  return contextEntry('PTA_ADDRESS', at, read)
 }
 
 /** Vivante GC, MMUv1 and MMUv2. */
@@ -114,9 +109,7 @@ export const etnaviv: IoPageTableFmt<EtnavivConfig, EtnavivRegs, EtnavivParams, 
   hardware: ({ version, badPage }, given) => (version === 1 ? { ...given, badPage } : given),
   rootMemory: ({ pta, context }, given) => {
     if (pta === 0n || !('configuration' in given)) return []
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setBigUint64(0, given.configuration, true)
-    return [{ paddr: pta + BigInt(context * 8), bytes }]
+    return [{ paddr: pta + BigInt(context * 8), bytes: entryBytes(given.configuration) }]
   },
   configs: [
     { name: 'MMUv2', config: { pgsizeBitmap: BigInt(SZ_4K), ias: 32, oas: 40 } },

@@ -11,8 +11,10 @@ import {
   IoPgtableError,
   type Policy,
   Prot,
+  type ReadMemory,
   Right,
   type Rights,
+  unknownMemory,
 } from '@io-pgtable/core'
 
 /** What a piece of hardware can do. */
@@ -62,6 +64,25 @@ export function registerValue(name: string, value: bigint, bits: number): bigint
   if (value < 0n || value >> BigInt(bits) !== 0n)
     throw new IoPgtableError('EINVAL', 'rootsFromRegs', `${name} ${hex(value)}: ${bits} bits expected`, { value })
   return value
+}
+
+/**
+ * An entry of 8 bytes of a table of contexts, which has the place of registers.
+ * @throws `EINVAL` without memory to read it from, and where that has nothing there
+ */
+export function contextEntry(name: string, at: bigint, read: ReadMemory | undefined): bigint {
+  if (read === undefined)
+    throw new IoPgtableError('EINVAL', 'rootsFromRegs', `${name}: memory to read the entry at ${hex(at)} from expected`, { value: at })
+  const bytes = read(at, 8)
+  if (bytes === undefined || bytes.byteLength < 8) throw unknownMemory('rootsFromRegs', at, 8)
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
+}
+
+/** The bytes of such an entry. */
+export function entryBytes(entry: bigint): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, entry, true)
+  return bytes
 }
 
 /** Checks the address of memory that the caller keeps beside the tables: a page that unmapped addresses lead to, a table of such. @throws `EINVAL` */

@@ -77,5 +77,6 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   ],
   'intel-ipu': ['Recorded from the Linux drivers ipu3-imgu and intel-ipu6, and an independent walker agrees. No hardware walker.'],
   'qcom-a2xx': ['Recorded from the Linux driver msm, and an independent walker agrees. No hardware walker. Split mode.'],
+  'apple-uat': ['Recorded from the Asahi driver and m1n1, and an independent walker agrees. No hardware walker. Rights at GL1.'],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
