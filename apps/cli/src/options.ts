@@ -15,23 +15,34 @@ export function imageOptions(command: Command): Command {
     .option('--piece <paddr:offset:size>', 'a sparse raw file: which of its bytes are which memory; again for more', collect)
 }
 
-/** The options that say where tables are. Every register of every format is one, hidden since they would fill the help. */
-export function tableOptions(command: Command): Command {
+/** The options that are registers: every one of every format is one, hidden since they would fill the help. */
+export function registerOptions(command: Command): Command {
   command
     .option('--reg <name=value>', 'a register, raw; again for more. Most can be written as --ttbr0 VALUE, too: see iopt formats NAME', pair)
-    .option('--root <address>', 'instead of registers: a root table; again for formats with several', collect)
-    .option('--config <config>', 'with --root: the configuration, by number or name (see iopt formats NAME), or JSON')
     .option(
       '--regime <name>',
       'the translation regime whose registers these are: el1, el2, el2e2h, el3, stage2, hyp (see iopt formats NAME)',
     )
+  for (const name of REGISTER_OPTIONS) hidden(command, name)
+  return command
+}
+
+/** An option that is not in the help, where no other has its name. */
+function hidden(command: Command, name: string): void {
+  if (command.options.some(({ long }) => long === `--${name}`)) return
+  command.addOption(new Option(`--${name} <value>`).hideHelp())
+}
+
+/** The options that say where tables are. */
+export function tableOptions(command: Command): Command {
+  command
+    .option('--root <address>', 'instead of registers: a root table; again for formats with several', collect)
+    .option('--config <config>', 'with --root: the configuration, by number or name (see iopt formats NAME), or JSON')
     .option('--sid <n>', 'of an IOMMU: one stream', integer)
     .option('--pasid <n>', 'one PASID, SubstreamID or process of it', integer)
     .option('--stage <n>', 'of nested translation: 1 or 2', integer)
-  for (const name of REGISTER_OPTIONS) command.addOption(new Option(`--${name} <value>`).hideHelp())
-  for (const { needs, optional } of Object.values(IOMMUS))
-    for (const name of [...needs, ...optional]) command.addOption(new Option(`--${optionName(name)} <value>`).hideHelp())
-  return command
+  for (const { needs, optional } of Object.values(IOMMUS)) for (const name of [...needs, ...optional]) hidden(command, optionName(name))
+  return registerOptions(command)
 }
 
 /** The options that select runs. */

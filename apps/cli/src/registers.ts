@@ -22,7 +22,7 @@ type Values = Readonly<Record<string, unknown>>
 const ROOT = 0x4000_0000n
 
 /** Raw registers of each configuration of a format, as it would give them to hardware, and the memory that they point to. */
-function samples(format: AnyFmt): readonly { readonly values: Values; readonly read: ReadMemory }[] {
+export function sampleRegisters(format: AnyFmt): readonly { readonly values: Values; readonly read: ReadMemory }[] {
   return format.configs.flatMap(({ config }) => {
     const agreed = format.configure(config)
     const { top, roots = 1, nodes } = format.geometry(format.params(agreed))
@@ -46,7 +46,7 @@ export function registersOf(format: AnyFmt): readonly Register[] {
 const registersKnown = new WeakMap<AnyFmt, readonly Register[]>()
 
 function findRegisters(format: AnyFmt): readonly Register[] {
-  const all = samples(format)
+  const all = sampleRegisters(format)
   const registers = new Map<string, unknown>()
   for (const { values } of all) for (const [name, value] of Object.entries(values)) registers.set(name, registers.get(name) ?? value)
   for (const { values, read } of all) for (const name of namesRead(format, values, read)) registers.set(name, registers.get(name))
@@ -109,7 +109,7 @@ export function registerValues(format: AnyFmt, texts: Readonly<Record<string, st
 /** Registers of which each gives a root: one of them is needed. What stands for one in samples may be another's place on other hardware. */
 function rootRegisters(format: AnyFmt): readonly string[] {
   const others = registersOf(format).map(({ name }) => name)
-  const names = samples(format).flatMap(({ values, read }) =>
+  const names = sampleRegisters(format).flatMap(({ values, read }) =>
     Object.keys(values)
       .filter((name) => rootsWithout(format, values, name, read) < format.rootsFromRegs(values, read).length)
       .flatMap((name) => {

@@ -48,21 +48,25 @@ const ROLES: FormatSet = {
   'riscv32-stage1': formatOf('sv32'),
 }
 
+/** The options that are registers. */
+export interface RegisterOptions {
+  readonly reg?: Readonly<Record<string, string>>
+  readonly regime?: string
+  /** Registers that have an option of their own. */
+  readonly [register: string]: unknown
+}
+
 /** The options that say where tables are. */
-export interface TargetOptions {
+export interface TargetOptions extends RegisterOptions {
   readonly image?: readonly string[]
   readonly imageFormat?: 'auto' | 'elf' | 'lime' | 'raw'
   readonly base?: bigint
   readonly piece?: readonly string[]
-  readonly reg?: Readonly<Record<string, string>>
   readonly root?: readonly string[]
   readonly config?: string
   readonly sid?: bigint
   readonly pasid?: bigint
   readonly stage?: bigint
-  readonly regime?: string
-  /** Registers that have an option of their own. */
-  readonly [register: string]: unknown
 }
 
 /** Registers of an IOMMU: how an option is called, and whether it is needed. */
@@ -192,7 +196,7 @@ function refuseOthers(options: TargetOptions, names: readonly string[]): void {
 }
 
 /** The registers of IOMMUs that were given by options of their own. */
-function iommuOptions(options: TargetOptions): readonly string[] {
+function iommuOptions(options: RegisterOptions): readonly string[] {
   return Object.values(IOMMUS)
     .flatMap(({ needs, optional }) => [...needs, ...optional])
     .filter((name) => options[name] !== undefined)
@@ -220,18 +224,18 @@ function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory): 
 }
 
 /** All registers of the options, as they were written. */
-export function registerTextsOf(options: TargetOptions): Readonly<Record<string, string>> {
+export function registerTextsOf(options: RegisterOptions): Readonly<Record<string, string>> {
   const regime = options.regime === undefined ? {} : { [REGIME]: options.regime }
   return { ...iommuTexts(options), ...ownRegisters(options), ...regime, ...options.reg }
 }
 
 /** Registers of IOMMUs among the options: a format that lacks them says so. */
-function iommuTexts(options: TargetOptions): Record<string, string> {
+function iommuTexts(options: RegisterOptions): Record<string, string> {
   return Object.fromEntries(iommuOptions(options).map((name) => [name, options[name] as string]))
 }
 
 /** The registers that were given by options of their own. */
-function ownRegisters(options: TargetOptions): Record<string, string> {
+function ownRegisters(options: RegisterOptions): Record<string, string> {
   return Object.fromEntries(
     REGISTER_OPTIONS.filter((name) => typeof options[name] === 'string').map((name) => [name, options[name] as string]),
   )

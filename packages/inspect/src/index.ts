@@ -9,7 +9,7 @@ export { Check, type CheckOptions, type CheckResult, checkTables } from './check
 export { CHECK_CODES, type CheckCode, type CodeInfo } from './check/codes.ts'
 export type { Verdict } from './check/leaf-check.ts'
 export { type CheckPolicy, type ForbiddenRange, parsePolicy } from './check/policy.ts'
-export { bitList, type ExplainedField, type Explanation, explain, type Problem, summary } from './explain/explain.ts'
+export { bitList, type ExplainedField, type ExplainOptions, type Explanation, explain, type Problem, summary } from './explain/explain.ts'
 export { marks, ruler } from './explain/ruler.ts'
 export { type Judgement, judgeFault } from './fault/judge.ts'
 export { decodeFault, FAULT_KINDS, type FaultKind, faultKind } from './fault/kinds.ts'

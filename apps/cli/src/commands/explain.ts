@@ -1,17 +1,19 @@
 /** `iopt explain FORMAT DESCRIPTOR`: every bit of one descriptor. */
-import { type AnyFmt, agreedConfig, hex, type LevelNode } from '@io-pgtable/core'
-import { type ExplainedField, type Explanation, explain, marks, ruler, summary } from '@io-pgtable/inspect'
+import { type AnyFmt, hex, type LevelNode } from '@io-pgtable/core'
+import { type ExplainedField, type ExplainOptions, type Explanation, explain, marks, ruler, summary } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
-import { configOf, geometryOf, type Shape } from '../configs.ts'
 import type { Colors, Io } from '../io.ts'
-import { examples, jsonOption } from '../options.ts'
-import { formatOf } from '../targets.ts'
-import { address, columns, levelText, sizeText } from '../text.ts'
+import { type Meanings, meaningsOf } from '../meanings.ts'
+import { examples, jsonOption, registerOptions } from '../options.ts'
+import { formatNameIn } from '../regimes.ts'
+import { formatOf, type RegisterOptions, registerTextsOf } from '../targets.ts'
+import { address, columns, levelText, rightsText, sizeText } from '../text.ts'
 import { integer, level as levelOf, UsageError } from '../usage.ts'
 
-interface Options {
+interface Options extends RegisterOptions {
   readonly level?: number
   readonly config?: string
+  readonly os?: string
   readonly json?: true
 }
 
@@ -23,34 +25,47 @@ export function addExplain(program: Command, io: Io): void {
     .description('one descriptor: a bit ruler, every field with its meaning and section, reserved bits, what is wrong')
     .option('--level <n>', 'the level as the manual counts (default: the last one); --level=-1', levelOf)
     .option('--config <config>', 'the configuration: a number, a name, or JSON')
-    .action((name: string, descriptors: bigint[], options: Options) => run(io, formatOf(name), descriptors, options))
-  jsonOption(command, 'one object a descriptor')
-  examples(command, 'iopt explain arm64-lpae-s1 0x44601f47', 'iopt explain arm64-lpae-s1 0x78000000004f51 --level 2')
+    .option('--os <name>', 'what an operating system means by an entry that is not valid: linux')
+    .action((name: string, descriptors: bigint[], options: Options) => run(io, name, descriptors, options))
+  jsonOption(registerOptions(command), 'one object a descriptor: present, problems, hints, wouldBe, os, fields and more')
+  examples(
+    command,
+    'iopt explain arm64-lpae-s1 0x44601f47',
+    'iopt explain arm64-lpae-s1 0x78000000004f51 --level 2 --mair 0x40044ffff',
+    'iopt explain arm64-lpae-s1 0xe0000123456fc2 --os linux',
+  )
 }
 
-function run(io: Io, format: AnyFmt, descriptors: readonly bigint[], { level, config, json }: Options): void {
-  const { shape, node } = config === undefined ? anyLevel(format, level) : atLevel(format, shapeOf(format, config), level)
+function run(io: Io, name: string, descriptors: readonly bigint[], options: Options): void {
+  const format = formatOf(formatNameIn(formatOf(name), options.regime))
+  const { os } = options
+  if (os !== undefined && format.os?.[os] === undefined)
+    throw new UsageError(
+      `what ${os} means by entries of ${format.FORMAT} is not known: ${Object.keys(format.os ?? {}).join(', ') || 'of no system'}`,
+    )
+  const { shape, node } = placeOf(format, options)
+  const how: ExplainOptions = {
+    unknown: shape.unknown,
+    ...(os !== undefined && { os }),
+    ...(shape.width !== undefined && { widthRegister: shape.width }),
+  }
   for (const raw of descriptors) {
     const limit = 1n << BigInt(node.entryBytes * 8)
     if (raw >= limit) throw new UsageError(`${hex(raw)}: a descriptor of ${node.entryBytes * 8} bits expected`)
-    const explanation = explain(format, shape.geometry, node, raw, shape.context)
-    if (json) io.out(`${JSON.stringify(explanationJson(explanation))}\n`)
+    const explanation = explain(format, shape.geometry, node, raw, shape.context, how)
+    if (options.json) io.out(`${JSON.stringify(explanationJson(explanation))}\n`)
     else io.out(`${[...lines(explanation, io.color), ...otherLevels(format, shape, node, raw, io.color)].join('\n')}\n`)
   }
 }
 
 interface Place {
-  readonly shape: Shape
+  readonly shape: Meanings
   readonly node: LevelNode
 }
 
-function shapeOf(format: AnyFmt, config: string | undefined): Shape {
-  return geometryOf(format, agreedConfig(format, configOf(format, config)))
-}
-
-/** A level of the first configuration that has it. */
-function anyLevel(format: AnyFmt, level: number | undefined): Place {
-  const shapes = format.configs.map((_, i) => shapeOf(format, `${i}`))
+/** The level: of the registers' tables, of a configuration's, or of the first configuration that has it. */
+function placeOf(format: AnyFmt, { level, config, ...options }: Options): Place {
+  const shapes = meaningsOf(format, config, registerTextsOf(options))
   const shape = shapes.find(({ geometry }) => level === undefined || geometry.nodes.some((node) => node.level === level))
   if (shape !== undefined) return atLevel(format, shape, level)
   const levels = new Set(shapes.flatMap(({ geometry }) => geometry.nodes.map((node) => node.level)))
@@ -58,7 +73,7 @@ function anyLevel(format: AnyFmt, level: number | undefined): Place {
 }
 
 /** The node of a level, by default the last one. */
-function atLevel(format: AnyFmt, shape: Shape, level: number | undefined): Place {
+function atLevel(format: AnyFmt, shape: Meanings, level: number | undefined): Place {
   const { nodes } = shape.geometry
   const node = level === undefined ? nodes.at(-1) : nodes.find((each) => each.level === level)
   if (node === undefined)
@@ -100,43 +115,51 @@ function fieldRows(fields: readonly ExplainedField[]): string[][] {
   ])
 }
 
-function outcome({ next, nextLevel, paddr, size, slots, prot }: Explanation, color: Colors): string[] {
+function outcome({ next, nextLevel, paddr, size, slots, rights, memory }: Explanation, color: Colors): string[] {
   if (next !== undefined) return ['', `→ the level ${nextLevel} table at ${color.green(hex(next))}`]
   if (paddr === undefined || size === undefined) return []
   const entries = slots === undefined || slots === 1 ? '' : `, ${slots} entries`
-  return ['', `→ ${color.green(hex(paddr))}, ${sizeText(size)}${entries}: ${color.green(prot?.join(' ') || 'nothing granted')}`]
-}
-
-function problemLines({ problems }: Explanation, type: Explanation['type'], color: Colors): string[] {
-  if (problems.length === 0) return type === 'empty' ? ['', 'translates nothing'] : []
+  const who = Object.entries(rights ?? {}).map(([party, letters]) => (party === 'all' ? letters : `${party} ${letters}`))
   return [
     '',
-    ...problems.map(
-      ({ severity, code, message }) =>
-        `${severity === 'error' ? color.red(severity) : color.yellow(severity)} ${color.bold(code)}: ${message}`,
-    ),
+    `→ ${color.green(hex(paddr))}, ${sizeText(size)}${entries}: ${color.green(who.join(', '))}${memory === undefined ? '' : `, ${memory}`}`,
   ]
 }
 
+function problemLines({ problems, hints, wouldBe, os }: Explanation, type: Explanation['type'], color: Colors): string[] {
+  const paint = { error: color.red, warning: color.yellow, note: color.cyan }
+  const told = [
+    ...problems.map(({ severity, code, message }) => `${paint[severity](severity)} ${color.bold(code)}: ${message}`),
+    ...(problems.length === 0 && type !== 'leaf' && type !== 'table' ? ['translates nothing'] : []),
+    ...(wouldBe === undefined ? [] : [`with its valid bit set (${hex(wouldBe.raw)}): ${summary(wouldBe)}${rightsOf(wouldBe)}`]),
+    ...(os === undefined ? [] : [`to the operating system: ${os}`]),
+    ...hints.map((hint) => `${color.cyan('hint')} ${hint}`),
+  ]
+  return told.length === 0 ? [] : ['', ...told]
+}
+
+function rightsOf({ rights, memory }: Explanation): string {
+  return rights === undefined ? '' : `: ${rightsText(rights)}${memory === undefined ? '' : `, ${memory}`}`
+}
+
 /** What the same bits say at the other levels. */
-function otherLevels(format: AnyFmt, { geometry, context }: Shape, node: LevelNode, raw: bigint, color: Colors): string[] {
+function otherLevels(format: AnyFmt, { geometry, context }: Meanings, node: LevelNode, raw: bigint, color: Colors): string[] {
   const others = geometry.nodes.filter((other) => other !== node && other.entryBytes === node.entryBytes)
   const rows = others.map((other) => [`  level ${other.level}`, summary(explain(format, geometry, other, raw, context))])
   return rows.length === 0 ? [] : ['', color.dim('elsewhere'), ...columns(rows).map((line) => color.dim(line))]
 }
 
 function explanationJson(explanation: Explanation): object {
-  const { format, level, raw, type, kind, fields, next, nextLevel, paddr, size, slots, prot, reserved, problems } = explanation
+  const { format, level, raw, type, kind, present, fields, next, nextLevel, paddr, size, slots } = explanation
+  const { rights, memory, prot, reserved, problems, hints, wouldBe, os } = explanation
   return {
-    format,
-    level,
-    descriptor: hex(raw),
-    type,
-    kind,
+    ...{ format, level, descriptor: hex(raw), type, kind, present },
     ...(next !== undefined && { next: hex(next), nextLevel }),
-    ...(paddr !== undefined && { paddr: hex(paddr), size, slots, prot }),
+    ...(paddr !== undefined && { paddr: hex(paddr), size, slots, rights, ...(memory !== undefined && { memory }), prot }),
     fields: fields.map(({ pieces: _, value, ...field }) => ({ ...field, value: hex(value) })),
     reserved: hex(reserved),
-    problems,
+    ...{ problems, hints },
+    ...(wouldBe !== undefined && { wouldBe: explanationJson(wouldBe) }),
+    ...(os !== undefined && { os }),
   }
 }

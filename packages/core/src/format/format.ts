@@ -241,6 +241,8 @@ export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unkno
   fault?(fault: AccessFault, context: D): ArchFault
   /** What the device's registers get, for root tables of the node `top` at these physical addresses. */
   regs(config: Agreed<C>, roots: readonly bigint[], top: NodeId): R
+  /** What an operating system means by an entry that is not valid, by its name (`linux`): protected, swapped out, on its way elsewhere. */
+  readonly os?: Readonly<Record<string, (raw: bigint, node: LevelNode) => string | undefined>>
   /** The translation regimes whose registers this format takes, the usual one first, and what names the registers have there. */
   readonly regimes?: Readonly<Record<string, Regime>>
   /**

@@ -76,6 +76,7 @@ function stage2(manual: Manual, access: string, fwb: boolean): readonly Field[] 
     field('MemAttr', 5, 2, fwb ? 'memory attributes, coded for FEAT_S2FWB' : 'memory attributes', {
       section: manual === 'A64' ? 'D8.6' : 'B3.6.2',
       values: fwb ? MEM_ATTR_FWB : MEM_ATTR,
+      reservedValues: fwb ? [4, 12] : [4, 8, 12],
     }),
     field(access, 7, 6, 'data access permissions', {
       section: manual === 'A64' ? 'D8.4.1' : 'B3.6.2',

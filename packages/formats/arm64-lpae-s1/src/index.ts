@@ -51,6 +51,7 @@ import {
   SZ_512G,
   SZ_512M,
 } from '@io-pgtable/core'
+import { linuxOf } from './os.ts'
 import { packTcr, rootsFromTcr } from './registers.ts'
 
 export type { ArmLpaeTcr } from '@io-pgtable/arm-lpae'
@@ -176,6 +177,7 @@ export const arm64LpaeS1: IoPageTableFmt<ArmLpaeS1Config, ArmLpaeS1Regs, ArmLpae
   tagBits: ({ tbi }) => (tbi ? 8 : 0),
   fault: armFault,
   regs,
+  os: { linux: linuxOf },
   regimes: REGIMES,
   rootsFromRegs: rootsFromTcr,
   hardware: ({ quirks }, { ttbr, tcrValue, mair }) => ({ [quirks.includes('ARM_TTBR1') ? 'ttbr1' : 'ttbr0']: ttbr, tcr: tcrValue, mair }),

@@ -36,6 +36,7 @@ import {
   riscvSupervisor,
   unpackAtp,
 } from '@io-pgtable/riscv-common'
+import { linuxOf } from './os.ts'
 
 export type { RiscvExtension } from '@io-pgtable/riscv-common'
 
@@ -167,6 +168,7 @@ export const riscv64: IoPageTableFmt<Riscv64Config, Riscv64Regs, Riscv64Params, 
   denies: (_context, denied) => riscvDenies(denied),
   fault: (fault) => riscvFault(fault, false),
   regs,
+  os: { linux: linuxOf },
   regimes: RISCV_REGIMES,
   rootsFromRegs,
   // Without SIGN_EXTEND the upper half of the scheme's addresses stands where Linux counts it, not where satp puts it.

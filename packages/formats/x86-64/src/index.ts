@@ -39,6 +39,7 @@ import {
   x86Updates,
 } from '@io-pgtable/x86-common'
 import { leafFields, tableFields } from './fields.ts'
+import { linuxOf } from './os.ts'
 import {
   assumedContext,
   packRegs,
@@ -194,6 +195,7 @@ export const x8664: IoPageTableFmt<X8664Config, X8664Regs, X8664Params, X8664Con
   denies: x86Denies,
   fault: x86Fault,
   regs: (config, [root = 0n]) => packRegs(paramsOf(config), root | encryption(config)),
+  os: { linux: linuxOf },
   rootsFromRegs,
   hardware: ({ oas, encryptionBit }, { cr3, cr4 }) => ({ cr3, cr4, maxPhyAddr: oas, encryptionBit }),
   configs: [

@@ -1,8 +1,10 @@
 /** What one descriptor says: every bit of it by a format's declaration, and what is wrong. */
 import {
+  AccessRules,
   type AnyFmt,
   bitsOf,
   type Decoded,
+  type DecodedLeaf,
   decode,
   entrySpan,
   extract,
@@ -12,13 +14,18 @@ import {
   type Kind,
   type LeafKind,
   type LevelNode,
+  type MemoryType,
   type Piece,
   protNames,
+  protOfRights,
+  rightsByParty,
   slotBytes,
   type TableKind,
 } from '@io-pgtable/core'
 import type { Severity } from '../finding.ts'
-import { type Leaf, misalignedBits, outOfRangeBits } from './bits.ts'
+import { rightsLeft } from '../rights/rules.ts'
+import { type Leaf, misalignedBits, outOfRangeBits, reservedBits } from './bits.ts'
+import { hintsOf } from './hints.ts'
 
 /** One field, or the address, of a descriptor. */
 export interface ExplainedField {
@@ -62,15 +69,46 @@ export interface Explanation {
   readonly paddr?: bigint
   readonly size?: number
   readonly slots?: number
+  /** By party: what the descriptor gives by itself, after the regime's registers. */
+  readonly rights?: Readonly<Record<string, string>>
+  /** The memory type's name, where it is known. */
+  readonly memory?: string
   readonly prot?: readonly string[]
   /** Bits that are set and should not be. */
   readonly reserved: bigint
+  /** Whether it translates, or leads to a table. */
+  readonly present: boolean
   readonly problems: readonly Problem[]
+  /** What the value looks like, where it is hardly a descriptor. */
+  readonly hints: readonly string[]
+  /** Of an entry that is not valid: what it would be with its valid bit set. */
+  readonly wouldBe?: Explanation
+  /** What the operating system means by an entry that is not valid. */
+  readonly os?: string
 }
 
-/** Explains `raw` as an entry of `node`. `context`: what the format's `prot` needs; that of its configuration or registers. */
-export function explain(format: AnyFmt, geometry: Geometry, node: LevelNode, raw: bigint, context: unknown): Explanation {
+export interface ExplainOptions {
+  /** Members of the decode context that nothing tells: a memory type that follows from one is not named. */
+  readonly unknown?: ReadonlySet<string>
+  /** The operating system whose meaning of entries that are not valid is wanted. */
+  readonly os?: string
+  /** The register of the physical address width, where it was not given: an address that a smaller width would not have is noted. */
+  readonly widthRegister?: string
+}
+
+/** Explains `raw` as an entry of `node`. `context`: what gives its bits a meaning; that of its configuration or registers. */
+export function explain(
+  format: AnyFmt,
+  geometry: Geometry,
+  node: LevelNode,
+  raw: bigint,
+  context: unknown,
+  options: ExplainOptions = {},
+): Explanation {
   const entry = decode(geometry, node, raw)
+  const isPresent = entry.type === 'leaf' || entry.type === 'table'
+  const valid = isPresent ? undefined : validOf(geometry, node, entry)
+  const os = isPresent || options.os === undefined ? undefined : format.os?.[options.os]?.(raw, node)
   return {
     format: format.FORMAT,
     manual: format.manual,
@@ -81,21 +119,78 @@ export function explain(format: AnyFmt, geometry: Geometry, node: LevelNode, raw
     kind: entry.kind.name,
     kindMask: entry.kind.match.mask,
     fields: fieldsOf(entry),
-    ...pointsTo(format, entry, context),
+    ...pointsTo(format, geometry, entry, context, options),
     reserved: entry.reserved,
-    problems: problemsOf(geometry, entry),
+    present: isPresent,
+    problems: [...problemsOf(geometry, entry), ...widthNote(entry, options)],
+    hints: hintsOf(node, raw),
+    ...(valid !== undefined && { wouldBe: explain(format, geometry, node, valid, context, options) }),
+    ...(os !== undefined && { os }),
   }
 }
 
+/** The value with the bits set that would make it valid; undefined for one in which nothing else is set. */
+function validOf(geometry: Geometry, node: LevelNode, { raw, kind }: Decoded): bigint | undefined {
+  const { mask } = kind.match
+  if (raw === node.empty || (raw & ~mask) === 0n) return undefined
+  const others = node.kinds.filter(({ type }) => type === 'leaf').concat(node.kinds.filter(({ type }) => type === 'table'))
+  const single = (mask & (mask - 1n)) === 0n ? [raw ^ mask] : []
+  const values = [...single, ...others.map(({ match }) => (raw & ~mask) | (match.value & mask))]
+  return values.find((value) => value !== raw && ['leaf', 'table'].includes(decode(geometry, node, value).type))
+}
+
+/** An address that only some hardware has. */
+function widthNote(entry: Decoded, { widthRegister }: ExplainOptions): Problem[] {
+  if (widthRegister === undefined || (entry.type !== 'leaf' && entry.type !== 'table')) return []
+  const bits = extract(entry.raw, entry.kind.address).toString(2).length
+  if (bits <= LEAST_WIDTH) return []
+  const message = `the address needs ${bits} bits: where ${widthRegister} is less, bits of it are reserved, and a walk faults`
+  return [{ severity: 'note', code: 'address-width', message }]
+}
+
+/** No hardware with 64-bit entries has fewer address bits. */
+const LEAST_WIDTH = 36
+
 function pointsTo(
   format: AnyFmt,
+  geometry: Geometry,
   entry: Decoded,
   context: unknown,
-): Pick<Explanation, 'next' | 'nextLevel' | 'paddr' | 'size' | 'slots' | 'prot'> {
+  { unknown = NOTHING }: ExplainOptions,
+): Partial<Explanation> {
   if (entry.type === 'table') return { next: entry.next, nextLevel: entry.child.level }
   if (entry.type !== 'leaf') return {}
   const { paddr, size } = entry
-  return { paddr, size: size.pgsize, slots: size.slots, prot: protNames(format.prot(entry.raw, entry.kind, context)) }
+  const rules = new AccessRules(format, geometry, context)
+  const rights = rightsLeft(rules.path([entry]))
+  const memory = memoryOf(rules, entry, unknown)
+  return {
+    ...{ paddr, size: size.pgsize, slots: size.slots, rights: rightsByParty(rights, rules.parties) },
+    ...(memory !== undefined && { memory: memory.name }),
+    prot: protNames(protOfRights(rights, memory)),
+  }
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+/** The memory type, unless it follows from what nothing tells. */
+function memoryOf({ format, geometry, context }: AccessRules, leaf: DecodedLeaf, unknown: ReadonlySet<string>): MemoryType | undefined {
+  const read = new Set<string>()
+  const rules = new AccessRules(format, geometry, watched(context, read))
+  read.clear()
+  const type = rules.memory(leaf)
+  return [...read].some((name) => unknown.has(name)) ? undefined : type
+}
+
+/** A decode context that notes what is read of it. */
+function watched(context: unknown, read: Set<string>): unknown {
+  if (typeof context !== 'object' || context === null) return context
+  return new Proxy(context, {
+    get(target, name) {
+      if (typeof name === 'string') read.add(name)
+      return Reflect.get(target, name)
+    },
+  })
 }
 
 function fieldsOf(entry: Decoded): readonly ExplainedField[] {
@@ -145,7 +240,8 @@ function problemsOf(geometry: Geometry, entry: Decoded): readonly Problem[] {
   const problems = entry.type === 'leaf' ? leafProblems(geometry, entry) : []
   const beyond = outOfRangeBits(geometry, entry.kind as LeafKind | TableKind)
   if ((entry.raw & beyond) !== 0n) problems.push(outOfRange(geometry, entry))
-  const reserved = entry.reserved & ~(entry.type === 'leaf' ? misalignedBits(geometry, entry) : 0n) & ~beyond
+  const ignored = reservedBits(entry.kind as LeafKind | TableKind, 'ignored')
+  const reserved = entry.reserved & ~(entry.type === 'leaf' ? misalignedBits(geometry, entry) : 0n) & ~beyond & ~ignored
   if (reserved !== 0n) problems.push(reservedProblem(geometry, entry.kind, reserved))
   if (entry.type === 'leaf') problems.push(...reservedValues(geometry, entry.kind, entry.raw))
   return problems
@@ -156,7 +252,7 @@ function reservedProblem({ reserved }: Geometry, { fields }: Kind, bits: bigint)
   const set = `${bitList(bits)} (${hex(bits)})`
   const wrong = fields.filter((field) => field.reserved === 'faults' && (bits & bitsOf(field.pieces)) !== 0n)
   if (reserved !== 'misconfigured' || wrong.length === 0)
-    return { severity: 'warning', code: 'reserved-bits', message: `reserved bits are set: ${set}` }
+    return { severity: wrong.length > 0 ? 'error' : 'warning', code: 'reserved-bits', message: `reserved bits are set: ${set}` }
   const where = wrong.flatMap(({ pieces }) => bitNames(pieces)).join(', ')
   return { severity: 'error', code: 'misconfigured', message: `misconfiguration: bits ${where} must be zero: set: ${set}` }
 }
