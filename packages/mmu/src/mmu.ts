@@ -11,8 +11,8 @@ import { regimeOf, Walker } from './walker.ts'
 const R = lanes
 
 export interface MmuOptions<F extends AnyFmt = AnyFmt> {
-  /** The memory that the tables are in. Nothing of it is read before the first access, and nothing is kept. */
-  readonly memory: readonly MemoryPiece[]
+  /** The memory that the tables are in; a GuestMemory may be shared. Nothing of it is read before the first access, and nothing is kept. */
+  readonly memory: readonly MemoryPiece[] | GuestMemory
   /** The registers that say where the tables are, as the hardware holds them. */
   readonly registers?: HardwareOf<F>
   /** Or the roots themselves, as `format.rootsFromRegs` finds them. */
@@ -50,7 +50,7 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
   constructor(format: F, options: MmuOptions<F>) {
     this.format = format
     this.#options = options
-    this.#memory = new GuestMemory(options.memory)
+    this.#memory = options.memory instanceof GuestMemory ? options.memory : new GuestMemory(options.memory)
     this.#walkers = this.#walkersOf(options.registers, options.roots)
     this.#only = onlyOf(this.#walkers)
     this.#tlb = options.tlb

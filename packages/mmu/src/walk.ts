@@ -17,11 +17,12 @@ const OUT = R
 /** Walks by the walker's shape: 0, or a fault's number. `need`: rights that are needed. */
 export function walk(m: Walker, hi: number, lo: number, need: number): number {
   if (m.words.length === 0) m.reload()
-  if (m.roots.length > 1) m.selectRoot(hi, lo)
   if (m.shape === 1) return plain(m, hi, lo, need)
   if (m.shape === 2) return narrow(m, hi, lo, need)
   if (m.shape === 3) return general(m, hi, lo, need)
-  return coldWalk(m, hi, lo, need)
+  if (m.shape === 0) return coldWalk(m, hi, lo, need)
+  m.selectRoot(hi, lo)
+  return general(m, hi, lo, need)
 }
 
 function plain(m: Walker, tagged: number, lo: number, need: number): number {

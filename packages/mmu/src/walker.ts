@@ -31,7 +31,7 @@ export interface WalkerOptions {
 const MARKS = 0b011
 
 export class Walker {
-  /** 0 cold, 1 plain, 2 narrow, 3 general. */
+  /** 0 cold, 1 plain, 2 narrow, 3 general, 4 general with a root to be selected. */
   readonly shape: number
   /** Bits of a tag at the top of the address. */
   readonly tag: number
@@ -246,6 +246,7 @@ function narrowed({ mask, value, other }: Window, { ias, window }: Geometry, rea
 function shapeOf({ levels, roots, below, updates, tag }: Walker, geometry: Geometry, bytes: bigint): number {
   if (roots.some((root) => (root & 0xffff_ffffn) + bytes > 1n << 32n || root % 8n !== 0n)) return 0
   if (geometry.base !== undefined || geometry.nodes.some(({ byteOrder }) => byteOrder === 'big')) return 0
+  if (roots.length > 1) return 4
   const kinds = levels.all
     .flatMap((level) => level.kinds.map(({ kind }) => kind))
     .filter((kind) => kind.type === 'table' || kind.type === 'leaf')
