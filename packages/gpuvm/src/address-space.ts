@@ -1,18 +1,21 @@
 /** A VA space and the page tables that translate it: the steps of a request become operations of an `IoPageTable` of any format. */
 import { type AddressRange, hex, type IoPageTable, IoPgtableError, IotlbGather, inputRanges, type Prot, pageSizes } from '@io-pgtable/core'
 import { changesOf } from './changes.ts'
+import type { GpuVmSeries } from './own-plan.ts'
 import type { GpuVmPlan } from './plan.ts'
-import { type GpuVaRange, invalid, type MapRequest } from './request.ts'
+import { type GpuVaRange, invalid, type MapRequest, type SparseRequest } from './request.ts'
 import { blamed, type GpuVmOperation, inSeries, SeriesError } from './series.ts'
 import { type AddressSpaceStats, flush, repair, TableRequest, type Target } from './table-request.ts'
-import { type Backing, contiguous } from './tables.ts'
+import { type Backing, contiguous, type SparseBacking } from './tables.ts'
 import type { GpuBo, GpuVmBo } from './va.ts'
-import type { GpuVm, GpuVmSeries } from './vm.ts'
+import type { GpuVm } from './vm.ts'
 
 /** What an address space needs of its driver. */
 export interface AddressSpaceOptions<O extends GpuBo> {
   /** Where the memory of buffer objects is. Default {@link contiguous}. */
   readonly backing?: Backing<O>
+  /** What sparse ranges translate to. They are refused without it. */
+  readonly sparse?: SparseBacking
   /** What the flags of a mapping grant. Default: they are core's `Prot`. */
   readonly prot?: (flags: number) => Prot
   /** Before the first change of a request: keep the device out of the range, whole blocks where one is cut. */
@@ -66,14 +69,19 @@ export class GpuAddressSpace<O extends GpuBo = GpuBo> {
       throw invalid('GpuAddressSpace', `granule ${hex(granule)}: the smallest page of the table has ${hex(smallest)} bytes`, granule)
     this.vm = vm
     this.table = table
-    const { backing = contiguous, prot = (flags) => flags, lock, unlock } = options
+    const { backing = contiguous, sparse, prot = (flags) => flags, lock, unlock } = options
     const gather = new IotlbGather()
-    this.#target = { table, backing, prot, lock, unlock, gather, stats: this.stats, lost: [] }
+    this.#target = { table, backing, sparse, prot, lock, unlock, gather, stats: this.stats, lost: [] }
   }
 
   /** Maps a range of a buffer object; what is there gives way. @returns the plan that was applied @throws see {@link GpuVm.smMap}; and what the table throws */
   map(request: MapRequest<O>): GpuVmPlan<O> {
     return this.apply(this.vm.smMap(request))
+  }
+
+  /** Makes a range sparse; what is there gives way. @returns the plan that was applied @throws see {@link GpuVm.smSparse}; and what the table throws */
+  sparse(request: SparseRequest): GpuVmPlan<O> {
+    return this.apply(this.vm.smSparse(request))
   }
 
   /** Unmaps a range, whatever is there. @returns the plan that was applied @throws see {@link GpuVm.smUnmap}; and what the table throws */

@@ -72,7 +72,7 @@ export function describePlan(plan: GpuVmPlan): string {
 }
 
 function describeVa({ addr, range, bo, offset, flags }: GpuVa): string {
-  return `${span(addr, range)} ${bo.name}+${hex(offset)} flags ${hex(flags)}`
+  return `${span(addr, range)} ${bo.sparse ? 'sparse' : `${bo.name}+${hex(offset)}`} flags ${hex(flags)}`
 }
 
 function span(addr: bigint, range: bigint): string {

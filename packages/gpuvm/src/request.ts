@@ -24,6 +24,12 @@ export interface MapRequest<O extends GpuBo = GpuBo> extends GpuVaRange {
   readonly flags?: number
 }
 
+/** Make a range sparse; whatever is there gives way. */
+export interface SparseRequest extends GpuVaRange {
+  /** The driver's. Default 0. */
+  readonly flags?: number
+}
+
 /** What a {@link GpuVm} is made with. */
 export interface GpuVmOptions {
   /** For messages. Default `vm`. */
@@ -98,6 +104,11 @@ export class Extent {
       const text = `offset ${hex(offset)} + range ${hex(range)} ends behind ${bo.name}, which has ${hex(bo.size)} bytes`
       throw new IoPgtableError('ERANGE', op, text, { value: offset })
     }
+    this.checkFlags(op, flags)
+  }
+
+  /** @throws `EINVAL` */
+  checkFlags(op: string, flags: number): void {
     if (!Number.isSafeInteger(flags) || flags < 0) throw invalid(op, `flags ${show(flags)}: a whole number expected`, flags)
   }
 

@@ -2,12 +2,13 @@
 import { hex, IoPgtableError } from '@io-pgtable/core'
 import { type Changes, type Piece, wholeOf, without } from './changes.ts'
 import type { GpuVmPlan } from './plan.ts'
-import type { GpuVaRange, MapRequest } from './request.ts'
+import type { GpuVaRange, MapRequest, SparseRequest } from './request.ts'
 import { type BoNode, continues, type GpuBo, type GpuVa, type GpuVmBo } from './va.ts'
 
 /** One operation of a series. */
 export type GpuVmOperation<O extends GpuBo = GpuBo> =
   | ({ readonly op: 'map' } & MapRequest<O>)
+  | ({ readonly op: 'sparse' } & SparseRequest)
   | ({ readonly op: 'unmap' } & GpuVaRange)
   | { readonly op: 'evict'; readonly bo: GpuVmBo<O> }
   | { readonly op: 'restore'; readonly bo: GpuVmBo<O> }
@@ -129,7 +130,7 @@ function byAddress(a: { readonly addr: bigint }, b: { readonly addr: bigint }): 
 export function blamed<O extends GpuBo>(operations: readonly GpuVmOperation<O>[], { va, addr }: Piece<O>, mapping: boolean): number {
   const concerns = (one: GpuVmOperation<O>): boolean => {
     if (one.op === 'evict' || one.op === 'restore') return one.bo === va.bo && (one.op === 'restore') === mapping
-    if (mapping && (one.op === 'unmap' || one.bo !== va.bo)) return false
+    if (mapping && (one.op === 'unmap' || (one.op === 'map' ? one.bo !== va.bo : !va.bo.sparse))) return false
     return one.addr <= addr && (addr < one.addr + one.range || (!mapping && addr === one.addr + one.range))
   }
   return mapping ? operations.findLastIndex(concerns) : operations.findIndex(concerns)

@@ -1,7 +1,7 @@
 /** One request at work on the tables: what its steps change, noted as it goes, so that it can be put back. */
 import { type AddressRange, hex, type IoPageTable, IoPgtableError, type IotlbGather, nodeOf, type Prot } from '@io-pgtable/core'
 import { type Boundary, boundariesOf, type Changes, clustersOf, joinPieces, type Piece } from './changes.ts'
-import { type Backing, leafAt, mapPiece, unmapHoley } from './tables.ts'
+import { type Backing, leafAt, mapPiece, type SparseBacking, unmapHoley } from './tables.ts'
 import type { GpuBo } from './va.ts'
 
 /** Running totals of an address space. */
@@ -23,6 +23,7 @@ export interface AddressSpaceStats {
 export interface Target<O extends GpuBo> {
   readonly table: IoPageTable
   readonly backing: Backing<O>
+  readonly sparse: SparseBacking | undefined
   readonly prot: (flags: number) => Prot
   readonly lock: ((range: AddressRange) => void) | undefined
   readonly unlock: ((range: AddressRange) => void) | undefined

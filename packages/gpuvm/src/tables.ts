@@ -23,10 +23,14 @@ export function contiguous(object: GpuBo & { readonly paddr?: bigint }, offset: 
   throw invalid('backing', `${object.name ?? 'the buffer object'} has no paddr: give the address space a \`backing\``, object.name)
 }
 
+/** What a sparse range translates to, `bytes` of it from an address on: often one page of zeros, again and again. */
+export type SparseBacking = (addr: bigint, bytes: number) => Iterable<Segment>
+
 /** What mapping takes. */
 interface Mapper<O extends GpuBo> {
   readonly table: IoPageTable
   readonly backing: Backing<O>
+  readonly sparse: SparseBacking | undefined
   readonly prot: (flags: number) => Prot
 }
 
@@ -62,11 +66,11 @@ export function unmapHoley(table: IoPageTable, addr: bigint, bytes: number, gath
 
 /** Maps a piece of a buffer object, and tells `note` what was mapped: before each call all that it may map, after it what it did. */
 export function mapPiece<O extends GpuBo>(to: Mapper<O>, { va, addr, range }: Piece<O>, note: (bytes: number) => void): void {
-  const { table, backing } = to
+  const { table } = to
   const prot = to.prot(va.flags)
   const bytes = Number(range)
   let done = 0
-  for (const { paddr, size } of merged(backing(va.bo.object, va.offset + (addr - va.addr), bytes))) {
+  for (const { paddr, size } of merged(memoryOf(to, { va, addr, range }))) {
     if (done + size > bytes) throw wrongBacking(va.bo.name, bytes, done + size)
     for (let left = size; left > 0; ) {
       note(done + left)
@@ -78,6 +82,13 @@ export function mapPiece<O extends GpuBo>(to: Mapper<O>, { va, addr, range }: Pi
     }
   }
   if (done !== bytes) throw wrongBacking(va.bo.name, bytes, done)
+}
+
+/** The memory behind a piece. @throws `EINVAL` for a sparse one, where the driver did not say what that has */
+function memoryOf<O extends GpuBo>({ backing, sparse }: Mapper<O>, { va, addr, range }: Piece<O>): Iterable<Segment> {
+  if (!va.bo.sparse) return backing(va.bo.object, va.offset + (addr - va.addr), Number(range))
+  if (sparse !== undefined) return sparse(addr, Number(range))
+  throw invalid('sparse', 'the address space has no `sparse`: it says what a sparse range translates to', addr)
 }
 
 /** Joins segments that are neighbours: the page sizes then do not depend on how the memory was told. */

@@ -17,7 +17,7 @@ export interface GpuVa<O extends GpuBo = GpuBo> {
   /** The first address behind it. */
   readonly end: bigint
   readonly bo: GpuVmBo<O>
-  /** Where in the buffer object it begins, bytes. */
+  /** Where in the buffer object it begins, bytes; of a sparse range its address. */
   readonly offset: bigint
   /** The driver's; {@link GpuAddressSpace} takes them for core's `Prot` unless told otherwise. */
   readonly flags: number
@@ -77,6 +77,8 @@ export interface GpuVmBo<O extends GpuBo = GpuBo> {
   readonly size: bigint
   /** Its memory is away: its mappings stay in the VA space, and translate nothing. */
   readonly evicted: boolean
+  /** It stands for sparse ranges, which have no buffer object: see {@link GpuVm.smSparse}. */
+  readonly sparse: boolean
   /** Mappings. */
   readonly count: number
   /** Its mappings, in no order. Requests while iterating may make it miss some. */
@@ -88,14 +90,16 @@ export class BoNode<O extends GpuBo = GpuBo> implements GpuVmBo<O> {
   readonly object: O
   readonly name: string
   readonly size: bigint
+  readonly sparse: boolean
   evicted = false
   count = 0
   #first: VaNode<O> | undefined = undefined
 
-  constructor(object: O, name: string) {
+  constructor(object: O, name: string, sparse = false) {
     this.object = object
     this.name = name
     this.size = object.size
+    this.sparse = sparse
   }
 
   *mappings(): Generator<VaNode<O>> {

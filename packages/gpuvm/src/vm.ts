@@ -3,64 +3,12 @@
  * which steps a request takes, and all mappings of a buffer object.
  */
 import { hex, IoPgtableError } from '@io-pgtable/core'
-import type { Changes } from './changes.ts'
-import type { GpuVmOps, GpuVmPlan, GpuVmStep } from './plan.ts'
-import { Extent, type GpuVaRange, type GpuVmOptions, invalid, type MapRequest, type ReservedRange } from './request.ts'
+import { type GpuVmSeries, OwnPlan, OwnSeries, type OwnStep } from './own-plan.ts'
+import type { GpuVmOps, GpuVmPlan } from './plan.ts'
+import { Extent, type GpuVaRange, type GpuVmOptions, invalid, type MapRequest, type ReservedRange, type SparseRequest } from './request.ts'
 import { type GpuVmOperation, inSeries, SeriesChanges } from './series.ts'
 import { BoNode, checkBo, continues, type GpuBo, type GpuVa, type GpuVmBo, VaNode } from './va.ts'
 import { VaTree } from './va-tree.ts'
-
-/** A step as it is made: with mappings that are ready to be entered. */
-type OwnStep<O extends GpuBo> = GpuVmStep<O> & { readonly va: VaNode<O>; readonly prev?: VaNode<O>; readonly next?: VaNode<O> }
-
-/** A plan, with the state of the VM that it was made for. */
-class OwnPlan<O extends GpuBo> implements GpuVmPlan<O> {
-  readonly kind: GpuVmPlan['kind']
-  readonly addr: bigint
-  readonly range: bigint
-  readonly steps: readonly OwnStep<O>[]
-  readonly vm: GpuVm<O>
-  readonly version: number
-  /** The buffer object of an evict or restore. */
-  readonly bo: BoNode<O> | undefined
-  /** Whether that was evicted before. */
-  readonly wasEvicted: boolean
-
-  constructor(plan: GpuVmPlan<O> & { readonly steps: readonly OwnStep<O>[] }, vm: GpuVm<O>, version: number, bo: BoNode<O> | undefined) {
-    this.kind = plan.kind
-    this.addr = plan.addr
-    this.range = plan.range
-    this.steps = plan.steps
-    this.vm = vm
-    this.version = version
-    this.bo = bo
-    this.wasEvicted = bo?.evicted ?? false
-  }
-}
-
-/** Plans of operations that follow one another, and what they change together. Made by a {@link GpuVm}, and good until that changes. */
-export interface GpuVmSeries<O extends GpuBo = GpuBo> {
-  readonly operations: readonly GpuVmOperation<O>[]
-  /** Of each operation, on the state that those before it leave. */
-  readonly plans: readonly GpuVmPlan<O>[]
-  readonly changes: Changes<O>
-}
-
-class OwnSeries<O extends GpuBo> implements GpuVmSeries<O> {
-  readonly operations: readonly GpuVmOperation<O>[]
-  readonly plans: readonly OwnPlan<O>[]
-  readonly changes: Changes<O>
-  readonly vm: GpuVm<O>
-  readonly version: number
-
-  constructor(parts: Pick<OwnSeries<O>, 'operations' | 'plans' | 'changes'>, vm: GpuVm<O>, version: number) {
-    this.operations = parts.operations
-    this.plans = parts.plans
-    this.changes = parts.changes
-    this.vm = vm
-    this.version = version
-  }
-}
 
 /**
  * One GPU VA space. Requests are planned first ({@link GpuVm.smMap}, {@link GpuVm.smUnmap}), which changes nothing but makes all the
@@ -71,6 +19,8 @@ export class GpuVm<O extends GpuBo = GpuBo> {
   readonly #extent: Extent
   readonly #tree: VaTree<O> = new VaTree()
   readonly #bos: Map<O, BoNode<O>> = new Map()
+  /** What sparse ranges have in place of a buffer object: nobody else sees its `object`. */
+  readonly #sparse: BoNode<O> = new BoNode({ size: 1n << 64n } as O, 'sparse', true)
   #version = 0
   #obtained = 0
   #applying = false
@@ -167,6 +117,20 @@ export class GpuVm<O extends GpuBo = GpuBo> {
     return this.#plan('map', request, [...this.#removals(va, va), { op: 'map', va }])
   }
 
+  /**
+   * The steps of making a range sparse: it has no buffer object. What an access meets there is what the driver's tables say: an entry of the
+   * format's own, or a page of zeros.
+   * @throws `EINVAL`, `ERANGE` as {@link GpuVm.smMap}
+   */
+  smSparse(request: SparseRequest): GpuVmPlan<O> {
+    const { addr, range, flags = 0 } = request
+    this.#extent.checkChange('smSparse', { addr, range })
+    this.#extent.checkFlags('smSparse', flags)
+    // at the offset of its address, a sparse range continues every other one
+    const va = this.#node(addr, range, this.#sparse, addr, flags)
+    return this.#plan('map', { addr, range }, [...this.#removals(va, va), { op: 'map', va }])
+  }
+
   /** The steps of unmapping a range, whatever is there: none where nothing is. @throws `EINVAL`, `ERANGE` as {@link GpuVm.smMap} */
   smUnmap({ addr, range }: GpuVaRange): GpuVmPlan<O> {
     this.#extent.checkChange('smUnmap', { addr, range })
@@ -238,13 +202,15 @@ export class GpuVm<O extends GpuBo = GpuBo> {
     switch (operation.op) {
       case 'map':
         return this.smMap(operation) as OwnPlan<O>
+      case 'sparse':
+        return this.smSparse(operation) as OwnPlan<O>
       case 'unmap':
         return this.smUnmap(operation) as OwnPlan<O>
       case 'evict':
       case 'restore':
         return this[operation.op](operation.bo) as OwnPlan<O>
       default:
-        throw invalid('series', `op ${String((operation as { op: unknown }).op)}: map, unmap, evict or restore expected`)
+        throw invalid('series', `op ${String((operation as { op: unknown }).op)}: map, sparse, unmap, evict or restore expected`)
     }
   }
 

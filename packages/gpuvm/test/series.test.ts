@@ -1,7 +1,7 @@
 /** Several operations as one request: what reaches the tables, what is told the device, and which operation an error names. */
 import { type AddressRange, type IoPageTable, SZ_1M, SZ_4K } from '@io-pgtable/core'
 import { describe, expect, test } from 'vitest'
-import { GpuAddressSpace, type GpuBo, GpuVm, type GpuVmOperation, SeriesError } from '../src/index.ts'
+import { describePlan, GpuAddressSpace, type GpuBo, GpuVm, type GpuVmOperation, SeriesError } from '../src/index.ts'
 import { exhaust, FORMATS, newPool, RW, type TestFormat } from './support/formats.ts'
 
 interface Bo extends GpuBo {
@@ -132,7 +132,7 @@ describe.each(FORMATS)('$name', (format) => {
     expect(error).toMatchObject({ code: 'EINVAL', index: 1, value: 1n })
     expect(error.message).toContain('operation 1, map 0x10001000..0x10001fff: EINVAL: smMap: offset 0x1 is no multiple')
     expect([vm.size, table.snapshot().runs.length, locked.length, a.count]).toEqual([0, 0, 0, 0])
-    expect(errorOf(() => space.bind([{ op: 'move' } as never])).message).toContain('op move: map, unmap, evict or restore expected')
+    expect(errorOf(() => space.bind([{ op: 'move' } as never])).message).toContain('op move: map, sparse, unmap, evict or restore expected')
   })
 
   test('no memory for one of several maps that are neighbours: it is named; with `stop` those before it are done', () => {
@@ -169,6 +169,29 @@ describe.each(FORMATS)('$name', (format) => {
     expect(error).toMatchObject({ code: 'ENOMEM', index: 1 })
     release()
   })
+})
+
+test('sparse ranges: one zero page again and again, split and joined as any mapping, refused where nobody says what they have', () => {
+  const [format] = FORMATS as [TestFormat]
+  const { create } = format
+  const table = create(newPool(0x20_0000))
+  const vm = new GpuVm<Bo>({ start: START, range: 0x3000_0000n })
+  const zeros = (_addr: bigint, bytes: number) => Array.from({ length: bytes / SZ_4K }, () => ({ paddr: 0x7000_0000n, size: SZ_4K }))
+  const space = new GpuAddressSpace(vm, table, { sparse: zeros })
+  space.sparse({ addr: page(0), range: 16n * PAGE, flags: RW })
+  expect([0, 1, 15].map((n) => at(table, n))).toEqual([0x7000_0000n, 0x7000_0000n, 0x7000_0000n])
+  const plan = space.unmap({ addr: page(4), range: PAGE })
+  expect(describePlan(plan).split('\n').at(-1)).toBe(
+    '  remap 0x10000000..0x1000ffff sparse flags 0x3: prev 0x10000000..0x10003fff sparse flags 0x3, next 0x10005000..0x1000ffff sparse flags 0x3',
+  )
+  expect([3, 4, 5].map((n) => at(table, n))).toEqual([0x7000_0000n, undefined, 0x7000_0000n])
+  const { kept } = space.stats
+  space.bind([{ op: 'sparse', addr: page(0), range: 32n * PAGE, flags: RW }])
+  expect([space.stats.kept - kept, vm.size, [...vm.bos].length, vm.find(page(4))?.bo.sparse]).toEqual([15n * PAGE, 1, 0, true])
+  expect(() => vm.evict(vm.find(page(0))!.bo)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+  const bare = new GpuAddressSpace(new GpuVm<Bo>({ start: START, range: 0x3000_0000n }), create(newPool(0x20_0000)))
+  expect(() => bare.sparse({ addr: page(0), range: PAGE })).toThrow(expect.objectContaining({ code: 'EINVAL', value: START }))
+  expect(bare.vm.size).toBe(0)
 })
 
 test('a series inside a callback is EBUSY, and one that another request has overtaken is EINVAL', () => {

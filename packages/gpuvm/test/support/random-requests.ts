@@ -14,6 +14,9 @@ const USABLE = PAGES - RESERVED
 const START = 0x1000_0000n
 const PAGE = BigInt(SZ_4K)
 const NOWHERE = 0xffff_ffff
+/** The page of sparse ranges, and what the model has for their object. */
+const ZERO = 0x3fff_f000
+const SPARSE = 64
 const POOL_BYTES = 512 * 1024
 
 /** A buffer object. `chunk`: pages of a contiguous piece of its memory. */
@@ -80,6 +83,7 @@ export class RandomRequests {
     this.#vm = new GpuVm({ start: START, range: BigInt(PAGES) * PAGE, reserved })
     this.#space = new GpuAddressSpace(this.#vm, this.#table, {
       backing: (bo, offset, bytes) => this.#backing(bo, offset, bytes),
+      sparse: (_addr, bytes) => Array.from({ length: bytes / SZ_4K }, () => ({ paddr: BigInt(ZERO), size: SZ_4K })),
       lock: () => this.#may('lock'),
       unlock: () => this.#may('unlock'),
     })
@@ -133,6 +137,7 @@ export class RandomRequests {
     if (kind < 32) return this.#moveRequest(this.#pick(this.#bos.length))
     const { operation, update } = kind < 34 ? this.#unmap(0, USABLE) : this.#operation()
     if (operation.op === 'map') return { kind: 'map', run: () => void this.#space.map(operation), update }
+    if (operation.op === 'sparse') return { kind: 'sparse', run: () => void this.#space.sparse(operation), update }
     return { kind: 'unmap', run: () => void this.#space.unmap(operation), update }
   }
 
@@ -166,13 +171,24 @@ export class RandomRequests {
     return { kind: 'series', run, update }
   }
 
+  #sparse(first: number, count: number): RandomOperation<Op<'sparse'>> {
+    const flags = 1 + 2 * this.#pick(2)
+    const update = (): void => {
+      this.#bo.fill(SPARSE, first, first + count)
+      this.#flags.fill(flags, first, first + count)
+      for (let i = 0; i < count; i++) this.#offset[first + i] = Number(START / PAGE) + first + i
+    }
+    return { operation: { op: 'sparse', addr: START + BigInt(first) * PAGE, range: BigInt(count) * PAGE, flags }, update }
+  }
+
   #unmap(first: number, count: number): RandomOperation<Op<'unmap'>> {
     const operation = { op: 'unmap', addr: START + BigInt(first) * PAGE, range: BigInt(count) * PAGE } as const
     return { operation, update: () => void this.#bo.fill(-1, first, first + count) }
   }
 
-  #operation(): RandomOperation<Op<'map' | 'unmap'>> {
+  #operation(): RandomOperation<Op<'map' | 'unmap' | 'sparse'>> {
     const [first, count] = this.#range()
+    if (this.#pick(8) === 0) return this.#sparse(first, Math.min(count, 64))
     if (this.#pick(100) < 30) return this.#unmap(first, count)
     const range = { addr: START + BigInt(first) * PAGE, range: BigInt(count) * PAGE }
     const index = this.#pick(2) * this.#pick(this.#bos.length)
@@ -308,8 +324,8 @@ export class RandomRequests {
     this.#table.iovaToPhysMany(this.#iovas, this.#out)
     for (let page = 0; page < PAGES; page++) {
       const index = this.#bo[page]!
-      const bo = index < 0 ? undefined : this.#bos[index]!
-      const paddr = bo === undefined || bo.evicted ? NOWHERE : this.#paddrOf(bo.object, this.#offset[page]!)
+      const bo = this.#bos[index]
+      const paddr = index === SPARSE ? ZERO : bo === undefined || bo.evicted ? NOWHERE : this.#paddrOf(bo.object, this.#offset[page]!)
       if (this.#outLanes[2 * page] !== paddr)
         throw new Error(`page ${page}: ${this.#outLanes[2 * page]!.toString(16)}, not ${paddr.toString(16)}`)
     }
@@ -322,12 +338,14 @@ export class RandomRequests {
   #compareVas(): void {
     let pages = 0
     let mappings = 0
+    let sparse = 0
     for (const { addr, range, bo, offset, flags } of this.#vm.mappings()) {
       mappings++
       const first = Number((addr - START) / PAGE)
       const count = Number(range / PAGE)
       const from = Number(offset / PAGE)
-      const index = this.#bos.indexOf(bo)
+      const index = bo.sparse ? SPARSE : this.#bos.indexOf(bo)
+      if (bo.sparse) sparse++
       for (let i = 0; i < count; i++)
         if (this.#bo[first + i] !== index || this.#offset[first + i] !== from + i || this.#flags[first + i] !== flags)
           throw new Error(`page ${first + i}: the VA space has ${bo.name} page ${from + i}`)
@@ -336,7 +354,7 @@ export class RandomRequests {
     const expected = this.#bo.reduce((sum, bo) => sum + (bo < 0 ? 0 : 1), 0)
     if (pages !== expected) throw new Error(`${pages} pages in the VA space, not ${expected}`)
     const listed = this.#bos.reduce((sum, bo) => sum + [...bo.mappings()].length, 0)
-    if (mappings !== this.#vm.size || mappings !== listed)
+    if (mappings !== this.#vm.size || mappings !== listed + sparse)
       throw new Error(`${mappings} mappings, size ${this.#vm.size}, ${listed} in lists`)
   }
 
