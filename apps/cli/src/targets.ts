@@ -23,7 +23,9 @@ import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
 
 /** What a format is called, too. */
-const ALIASES: Readonly<Record<string, string>> = { ept: 'x86-ept' }
+const ALIASES: Readonly<Record<string, string>> = Object.fromEntries(
+  FORMATS.flatMap(({ FORMAT, aliases = [] }) => aliases.map((alias) => [alias, FORMAT])),
+)
 
 /** The format of that id, or of another name for it. @throws UsageError */
 export function formatOf(id: string): AnyFmt {

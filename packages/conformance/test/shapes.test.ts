@@ -58,3 +58,9 @@ test('an empty value that the configuration gives, as a scratch page is, passes 
   })
   expect(await broken(shaped(28, empties))).toEqual([])
 }, 60_000)
+
+test('aliases are ids, and others than the format has', async () => {
+  const said = async (aliases: readonly string[]): Promise<string> => (await broken({ ...toy, configs: [], aliases })).join('\n')
+  expect(await said(['Toy 2'])).toMatch(/format\/declaration .*alias "Toy 2"/)
+  expect(await said(['toy-2', 'toy_2'])).toMatch(/alias "toy_2" is what the format is called anyway/)
+})

@@ -5,18 +5,28 @@ export type { ProtectOptions } from './change/protect.ts'
 export { Device, Devres, DevresGuard } from './device/device.ts'
 export type { LifetimeDebug } from './device/lifetime.ts'
 export { type ErrorCode, hex, IoPgtableError } from './errors.ts'
-export { bitsOf, deposit, extract, type Match, matches, ones, type Piece } from './format/bits.ts'
-export { agreedConfig, checkConfig, configError, type ReadOnlyFmt, readOnly } from './format/config.ts'
 export {
   ALWAYS,
+  bitsOf,
+  deposit,
+  extract,
+  type Field,
+  field,
+  type Match,
+  matches,
+  ones,
+  type Piece,
+  splitField,
+  when,
+} from './format/bits.ts'
+export { agreedConfig, checkConfig, configError, type ReadOnlyFmt, readOnly } from './format/config.ts'
+export {
   type AnyFmt,
   type ConfigOf,
   type ContextOf,
   emptyOf,
   entryOffset,
-  type Field,
   type FoundRoot,
-  field,
   type Geometry,
   type HardwareOf,
   type IoPageTableFmt,
@@ -29,18 +39,16 @@ export {
   type ParamsOf,
   type RegsOf,
   slotBytes,
-  splitField,
   type TableKind,
   type TableUse,
   useOf,
   type VoidKind,
   type Window,
-  when,
 } from './format/format.ts'
-export { type MemoryPiece, memoryOf, type ReadMemory } from './format/physical.ts'
+export type { Regime } from './format/hardware.ts'
+export { type MemoryPiece, memoryOf, type ReadMemory } from './format/hardware.ts'
 export type { Agreed, FormatConfig, Policy } from './format/policy.ts'
 export { ATTRIBUTE_BITS, attributesIn, Prot, type ProtName, protLimit, protNames, protOf, protWith } from './format/prot.ts'
-export type { Regime } from './format/regimes.ts'
 export {
   ACCESS_KINDS,
   type AccessFault,
@@ -88,6 +96,7 @@ export {
   leafSizeOf,
   meaningOf,
 } from './read/decode.ts'
+export { LeafRuns } from './read/leaf-runs.ts'
 export { CompiledMeaning, fieldWidth } from './read/meaning.ts'
 export { ReferenceTable } from './read/reference.ts'
 export {
@@ -103,7 +112,6 @@ export {
   descriptorAt,
   type EntryPlace,
   inputRanges,
-  LeafRuns,
   unknownMemory,
   type WalkVisitor,
   walkAddress,

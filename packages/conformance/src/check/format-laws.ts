@@ -103,8 +103,14 @@ const geometryLaw: Law = {
 }
 
 /** What a format says of itself beside its configurations: asked once. */
-export function checkDeclaration({ FORMAT, configs, hardware }: AnyFmt): void {
-  must(/^[a-z0-9]+(?:[-_][a-z0-9]+)*$/.test(FORMAT), `FORMAT "${FORMAT}": lower case letters and digits, with hyphens, expected`)
+export function checkDeclaration({ FORMAT, aliases = [], configs, hardware }: AnyFmt): void {
+  const isId = (id: string): boolean => /^[a-z0-9]+(?:[-_][a-z0-9]+)*$/.test(id)
+  must(isId(FORMAT), `FORMAT "${FORMAT}": lower case letters and digits, with hyphens, expected`)
+  const same = (id: string): string => id.replaceAll('_', '-')
+  for (const [i, alias] of aliases.entries()) {
+    must(isId(alias), `alias "${alias}": lower case letters and digits, with hyphens, expected`)
+    must(![FORMAT, ...aliases.slice(0, i)].map(same).includes(same(alias)), `alias "${alias}" is what the format is called anyway`)
+  }
   must(configs.length > 0, 'configs is empty: nothing can be tested')
   const names = configs.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)

@@ -1,6 +1,6 @@
 /** One leaf size of one node, compiled: what mapping, unmapping and translating it needs. */
-import { lowestBit, type Match, ones, uncarried } from '../format/bits.ts'
-import { ALWAYS, type IoPageTableFmt, type LeafKind, type LeafSize, type LevelNode } from '../format/format.ts'
+import { ALWAYS, lowestBit, type Match, ones, uncarried } from '../format/bits.ts'
+import type { IoPageTableFmt, LeafKind, LeafSize, LevelNode } from '../format/format.ts'
 import type { Agreed, FormatConfig } from '../format/policy.ts'
 import { type Prot, protLimit } from '../format/prot.ts'
 import type { Moves } from '../hot/moves.ts'

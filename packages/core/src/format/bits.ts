@@ -48,3 +48,52 @@ export function lowestBit(value: bigint): bigint {
 export function matches(raw: bigint, match: Match): boolean {
   return (raw & match.mask) === match.value
 }
+
+/** A named part of a descriptor, as the manual names and numbers it. */
+export interface Field {
+  readonly name: string
+  /** Where its bits are; `at` numbers the bits of the field's value. */
+  readonly pieces: readonly Piece[]
+  /** What it means, in a few words. */
+  readonly doc: string
+  /** The manual's section. */
+  readonly section?: string
+  /** Meanings of its values. */
+  readonly values?: Readonly<Record<number, string>>
+  /**
+   * Reserved, and what a set bit does: `ignored`, hardware does not look at it; `zero`, it wants zero and the manual does not promise what
+   * happens otherwise; `faults`, a walk that meets it ends.
+   */
+  readonly reserved?: 'ignored' | 'zero' | 'faults'
+  /** Values that the manual reserves. Where an access to them faults, the kind's `traps` say it. */
+  readonly reservedValues?: readonly number[]
+}
+
+/** A field of consecutive bits. */
+export function field(
+  name: string,
+  hi: number,
+  lo: number,
+  doc: string,
+  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
+): Field {
+  return { name, pieces: [[hi, lo, 0]], doc, ...more }
+}
+
+/** A field of bits that lie apart. */
+export function splitField(
+  name: string,
+  pieces: readonly Piece[],
+  doc: string,
+  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
+): Field {
+  return { name, pieces, doc, ...more }
+}
+
+/** A match on a mask and a value. */
+export function when(mask: bigint, value: bigint): Match {
+  return { mask, value }
+}
+
+/** Matches every descriptor: for the last kind of a node, and the last size of a kind. */
+export const ALWAYS: Match = { mask: 0n, value: 0n }

@@ -2,35 +2,14 @@
  * The format trait: what a package declares about one page-table format. A format is data and cold functions; the engine compiles
  * them, once per agreed configuration, into the shifts and masks of its hot loops, and calls none of them per descriptor.
  */
-import type { Match, Piece } from './bits.ts'
-import type { MemoryPiece, ReadMemory } from './physical.ts'
+import type { Field, Match, Piece } from './bits.ts'
+import type { MemoryPiece, ReadMemory, Regime } from './hardware.ts'
 import type { Agreed, FormatConfig, Policy } from './policy.ts'
 import type { Prot } from './prot.ts'
-import type { Regime } from './regimes.ts'
 import type { AccessFault, AccessState, ArchFault, FaultType, Meaning, MemoryType, Parties, Rights, Traps, Updates } from './rights.ts'
 
 /** Names a node of a geometry; unique in it. */
 export type NodeId = string
-
-/** A named part of a descriptor, as the manual names and numbers it. */
-export interface Field {
-  readonly name: string
-  /** Where its bits are; `at` numbers the bits of the field's value. */
-  readonly pieces: readonly Piece[]
-  /** What it means, in a few words. */
-  readonly doc: string
-  /** The manual's section. */
-  readonly section?: string
-  /** Meanings of its values. */
-  readonly values?: Readonly<Record<number, string>>
-  /**
-   * Reserved, and what a set bit does: `ignored`, hardware does not look at it; `zero`, it wants zero and the manual does not promise what
-   * happens otherwise; `faults`, a walk that meets it ends.
-   */
-  readonly reserved?: 'ignored' | 'zero' | 'faults'
-  /** Values that the manual reserves. Where an access to them faults, the kind's `traps` say it. */
-  readonly reservedValues?: readonly number[]
-}
 
 /** A size that a leaf kind can translate. */
 export interface LeafSize {
@@ -206,6 +185,8 @@ export interface FoundRoot<P, D> {
 export interface IoPageTableFmt<C extends FormatConfig = FormatConfig, R = unknown, P = unknown, D = unknown, H = unknown> {
   /** The id, as in vectors and commands: lower case with hyphens. */
   readonly FORMAT: string
+  /** What it is called, too: ids of the same form. */
+  readonly aliases?: readonly string[]
   readonly title: string
   /** The manual: name, revision, chapter. */
   readonly manual: string
@@ -283,35 +264,6 @@ export function useOf(format: AnyFmt, context: unknown): TableUse {
   if (format.use !== undefined) return format.use(context)
   return (format.parties?.(context).length ?? 2) === 2 ? 'cpu' : 'device'
 }
-
-/** A field of consecutive bits. */
-export function field(
-  name: string,
-  hi: number,
-  lo: number,
-  doc: string,
-  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
-): Field {
-  return { name, pieces: [[hi, lo, 0]], doc, ...more }
-}
-
-/** A field of bits that lie apart. */
-export function splitField(
-  name: string,
-  pieces: readonly Piece[],
-  doc: string,
-  more: Partial<Pick<Field, 'section' | 'values' | 'reserved' | 'reservedValues'>> = {},
-): Field {
-  return { name, pieces, doc, ...more }
-}
-
-/** A match on a mask and a value. */
-export function when(mask: bigint, value: bigint): Match {
-  return { mask, value }
-}
-
-/** Matches every descriptor: for the last kind of a node, and the last size of a kind. */
-export const ALWAYS: Match = { mask: 0n, value: 0n }
 
 /** The node of that name. @throws `Error` for a geometry that lacks it: a fault of the format. */
 export function nodeOf(geometry: Geometry, id: NodeId): LevelNode {

@@ -1,7 +1,6 @@
 /** Decoding one descriptor by a format's declaration: cold, total, for inspection, walks and tests. */
-import { bitsOf, extract, matches, ones } from '../format/bits.ts'
+import { bitsOf, extract, type Field, matches, ones } from '../format/bits.ts'
 import {
-  type Field,
   type Geometry,
   type Kind,
   type LeafKind,

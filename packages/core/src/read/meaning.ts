@@ -1,6 +1,8 @@
 /** Meanings, compiled: from the bits of a few fields to a row of a table. Cold: it reads bigints. */
+
+import type { Field } from '../format/bits.ts'
 import { bitsOf, extract, type Piece } from '../format/bits.ts'
-import type { Field, Kind } from '../format/format.ts'
+import type { Kind } from '../format/format.ts'
 import { MEANING_BITS, type Meaning } from '../format/rights.ts'
 
 /** What a meaning says of any descriptor of one kind, below table entries of one kind, in one context. */

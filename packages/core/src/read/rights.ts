@@ -5,7 +5,7 @@
 import { hex } from '../errors.ts'
 import { bitsOf, extract } from '../format/bits.ts'
 import { type AnyFmt, entryOffset, type Geometry, type Kind, type LeafKind, nodeOf, type TableKind } from '../format/format.ts'
-import type { ReadMemory } from '../format/physical.ts'
+import type { ReadMemory } from '../format/hardware.ts'
 import {
   type AccessFault,
   type AccessKind,

@@ -2,7 +2,7 @@
 import type { HotNode } from '../compile/hot-node.ts'
 import { decodeLane } from '../compile/lane-pieces.ts'
 import type { LeafPlan } from '../compile/leaf-plan.ts'
-import type { ReadMemory } from '../format/physical.ts'
+import type { ReadMemory } from '../format/hardware.ts'
 import { highOf, lowOf } from '../hot/lanes.ts'
 import { type Decoded, decode, entrySpan } from '../read/decode.ts'
 import { type EntryPlace, walkAddress } from '../read/walk.ts'

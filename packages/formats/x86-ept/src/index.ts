@@ -144,6 +144,7 @@ function fault({ type, access }: AccessFault): ArchFault {
 /** Extended page tables of Intel's VMX. */
 export const x86Ept: IoPageTableFmt<X86EptConfig, EptRegs, EptParams, EptContext, EptHardware> = {
   FORMAT: 'x86-ept',
+  aliases: ['ept'],
   title: 'Intel EPT',
   manual: 'Intel SDM volume 3C, 29.3',
   configure,

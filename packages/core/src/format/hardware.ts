@@ -1,4 +1,4 @@
-/** Physical memory as a format and a walker see it. */
+/** What a format sees of hardware: physical memory, and whose registers it takes. */
 
 /**
  * Reads `byteLength` bytes of physical memory at `paddr`; undefined where the memory is unknown. The walker asks for whole tables,
@@ -20,4 +20,14 @@ export function memoryOf(pieces: readonly MemoryPiece[]): ReadMemory {
     const from = Number(paddr - piece.paddr)
     return piece.bytes.subarray(from, from + byteLength)
   }
+}
+
+/** A translation regime, by the name that `rootsFromRegs` knows it by. */
+export interface Regime {
+  /** By the manual's names there, lower case: the register that takes their place. `{ ttbr0_el2: 'ttbr0' }`. */
+  readonly registers: Readonly<Record<string, string>>
+  /** The tables of that regime are of another format. */
+  readonly format?: string
+  /** The value of the register `regime` that says so; left out where the registers alone do. */
+  readonly value?: string
 }
