@@ -10,6 +10,7 @@ import { addFind } from './commands/find.ts'
 import { addFormats } from './commands/formats.ts'
 import { addLog } from './commands/log.ts'
 import { addReplay } from './commands/replay.ts'
+import { addRoots } from './commands/roots.ts'
 import { addStreams } from './commands/streams.ts'
 import { addTranslate } from './commands/translate.ts'
 import type { Io } from './io.ts'
@@ -34,6 +35,7 @@ const COMMANDS: readonly AddCommand[] = [
   addStreams,
   addFault,
   addLog,
+  addRoots,
   addBuild,
   addReplay,
 ]

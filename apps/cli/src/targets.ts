@@ -2,6 +2,7 @@
 import { type AnyFmt, agreedConfig, type FoundRoot, type ReadMemory } from '@io-pgtable/core'
 import {
   AmdViScanner,
+  type CoreRoot,
   type Finding,
   type FormatSet,
   type MemoryImage,
@@ -18,7 +19,7 @@ import { configOf, geometryOf } from './configs.ts'
 import { FORMATS } from './formats.ts'
 import { didYouMean, knownName } from './names.ts'
 import { formatNameIn, fullNames, REGIME } from './regimes.ts'
-import { registersOf, registerValues } from './registers.ts'
+import { registersOf, registerTexts, registerValues } from './registers.ts'
 import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
 
@@ -143,8 +144,29 @@ export async function openTargets(name: string, options: TargetOptions): Promise
     const targets = scan.streams.flatMap((stream) => tablesOfStream(stream, options))
     return { image, targets, scan, findings: scan.findings }
   }
-  const tables = await image.loading(() => formatTables(formatOf(name), options, image.read))
-  return { image, targets: tables.map((each) => ({ tables: each })), findings: [] }
+  const format = formatOf(name)
+  const own = saysNothing(options) ? await rootsOfImages(format, options) : []
+  const given = own.length === 0 ? [undefined] : own
+  const tables: Tables[] = []
+  for (const root of given) tables.push(...(await image.loading(() => formatTables(format, options, image.read, root))))
+  return { image, targets: tables.map((each) => ({ tables: each })), findings: own.map(foundRoot) }
+}
+
+/** Neither a root nor a register. */
+function saysNothing(options: TargetOptions): boolean {
+  return options.root === undefined && Object.keys(registerTextsOf(options)).length === 0
+}
+
+/** The roots of a format that the images say by themselves. */
+async function rootsOfImages({ FORMAT }: AnyFmt, { image = [], imageFormat = 'auto' }: TargetOptions): Promise<readonly CoreRoot[]> {
+  if (imageFormat !== 'auto' && imageFormat !== 'elf') return []
+  const { imageRoots } = await import('./core-targets.ts')
+  return (await imageRoots(image)).filter((root) => root.format === FORMAT)
+}
+
+function foundRoot({ registers, from }: CoreRoot): Finding {
+  const texts = registerTexts(registers).map(([name, text]) => `${name} ${text}`)
+  return { severity: 'note', code: 'root-of-image', place: from, message: `no register was given: ${texts.join(', ')} are taken` }
 }
 
 async function open(options: TargetOptions): Promise<MemoryImage> {
@@ -213,7 +235,7 @@ function tablesOfStream(stream: Stream, { stage }: TargetOptions): readonly Targ
 }
 
 /** The tables of a format: by its registers, or by roots and a configuration. */
-function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory): readonly Tables[] {
+function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory, own?: CoreRoot): readonly Tables[] {
   const { root, config, sid, pasid, stage, regime } = options
   const format = formatOf(formatNameIn(named, regime))
   if (sid !== undefined || pasid !== undefined || stage !== undefined)
@@ -221,7 +243,7 @@ function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory): 
   if (root === undefined && config !== undefined) throw new UsageError('--config goes with --root: registers say what their tables are')
   const texts = registerTextsOf(options)
   if (root !== undefined) return [tablesAt(format, rootGiven(format, options, texts), read)]
-  const values = registerValues(format, texts)
+  const values = own?.registers ?? registerValues(format, texts)
   return format.rootsFromRegs(values, read).map((found) => tablesAt(format, found, read))
 }
 

@@ -11,7 +11,7 @@ import { registersOf, registerValues } from '../src/registers.ts'
 import { formatOf } from '../src/targets.ts'
 import { bundle, DUMPS, jsonLines, run } from './support.ts'
 
-const COMMANDS = ['formats', 'explain', 'translate', 'dump', 'check', 'diff', 'find', 'streams', 'fault', 'log', 'build', 'replay']
+const COMMANDS = ['formats', 'explain', 'translate', 'dump', 'check', 'diff', 'find', 'streams', 'fault', 'log', 'roots', 'build', 'replay']
 const AARCH64 = join(DUMPS, 'linux-aarch64-4k/memory.elf')
 const REGISTERS = ['--ttbr0', '0x440a5000', '--tcr', '0x500074b5503510', '--mair', '0x40044ffff']
 const DUMP = ['dump', 'arm64-lpae-s1', '--image', AARCH64, ...REGISTERS]

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesSource, CHECK_CODES, openImage } from '@io-pgtable/inspect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { elfCore, qemuNote } from '../../../packages/inspect/test/support/core.ts'
 import { DUMPS, ROOT, run } from './support.ts'
 
 const README = join(ROOT, 'apps/cli/README.md')
@@ -51,7 +52,7 @@ function shortened(lines: readonly string[]): readonly string[] {
 
 const before = process.cwd()
 
-/** The files of the examples, and vtd.elf with one page less. */
+/** The files of the examples, vtd.elf with one page less, and a core of QEMU. */
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'iopt-readme-'))
   for (const name of readdirSync(EXAMPLES)) copyFileSync(join(EXAMPLES, name), join(folder, name))
@@ -69,6 +70,8 @@ beforeAll(async () => {
   if (segment === undefined) throw new Error('the entry is not in the image')
   bytes.writeBigUInt64LE(0n, segment.offset + Number(entry - segment.paddr))
   writeFileSync(join(folder, 'after.elf'), bytes)
+  const guest = { machine: 62, notes: [qemuNote(0x8005_0033n, 0x1067000n, 0x750ef0n)], paddr: 0x106_7000n, memory: new Uint8Array(4096) }
+  writeFileSync(join(folder, 'guest.elf'), elfCore(guest))
   process.chdir(folder)
 })
 afterAll(() => process.chdir(before))
@@ -83,7 +86,7 @@ describe.skipIf(UPDATE)('README', () => {
   test('every command has an example', async () => {
     const { out } = await run(['--help'])
     const commands = [...out.matchAll(/^ {2}(\w+) (?:\[|<)/gm)].map(([, name]) => name)
-    expect(commands).toHaveLength(11)
+    expect(commands).toHaveLength(13)
     expect([...new Set(examples.map(({ command }) => wordsOf(command)[0]))].sort()).toEqual(commands.sort())
   })
 

@@ -81,7 +81,7 @@ describe('ELF', () => {
     ['truncated program headers', broken(0, [], 100), 'offset 32'],
     ['truncated segment', broken(0, [], 130), 'offset 72'],
     ['another class', broken(4, [3]), 'offset 4'],
-    ['big endian', broken(5, [2]), 'offset 5'],
+    ['a byte order that is none', broken(5, [3]), 'offset 5'],
     ['a relocatable file', broken(16, [1]), 'offset 16'],
     ['another size of program headers', broken(54, [32]), 'offset 54'],
     ['no program headers', broken(56, [0]), 'offset 56'],
