@@ -11,6 +11,20 @@ import { ROOT, SOURCE } from './workspace.mjs'
 
 export const COLUMNS = ['format', 'package', 'levels', 'granules', 'page sizes', 'address bits', 'features', 'verified']
 
+/** The groups that formats are shown in, and which one a package is of by its keywords: the first that takes it. */
+const GROUPS = /** @type {readonly { title: string, takes: (keywords: readonly string[]) => boolean }[]} */ ([
+  { title: 'GPUs and media', takes: (keywords) => ['gpu', 'camera'].some((word) => keywords.includes(word)) },
+  { title: 'CPUs, and IOMMUs that walk the same tables', takes: (keywords) => keywords.includes('cpu') || !keywords.includes('iommu') },
+  { title: 'IOMMUs', takes: () => true },
+])
+const ORDER = [1, 2, 0]
+
+/** Formats by group, in the order in which they are shown. @param {Package[]} packages @returns {{ title: string, packages: Package[] }[]} */
+export function grouped(packages) {
+  const groupOf = (/** @type {Package} */ { manifest }) => GROUPS.findIndex(({ takes }) => takes(manifest.keywords ?? []))
+  return ORDER.map((at) => ({ title: GROUPS[at]?.title ?? '', packages: packages.filter((each) => groupOf(each) === at) }))
+}
+
 /** The rows of the table, a cell for each of COLUMNS. @param {Package[]} packages @returns {Promise<string[][]>} */
 export async function formatRows(packages) {
   const modules = await importSources(packages.map(({ folder }) => `${folder}/src/index.ts`))
@@ -37,18 +51,35 @@ export async function verifiedBy({ folder, manifest }) {
 /** The module of the command that imports every format, from source. @param {Package[]} packages @returns {Promise<string>} */
 export async function formatsModule(packages) {
   const modules = await importSources(packages.map(({ folder }) => `${folder}/src/index.ts`))
-  const found = packages.map(({ folder }, i) => ({
-    folder,
+  const found = packages.map((each, i) => ({
+    each,
+    folder: each.folder,
     names: Object.entries(modules[i] ?? {}).flatMap(([name, value]) => (isFormat(value) ? [name] : [])),
   }))
+  const namesOf = (/** @type {Package} */ each) => found.find((one) => one.each === each)?.names ?? []
   return [
     "/** Every format of the workspace: made by scripts/generate.mjs from the packages' `ioPgtable` fields. */",
     "import type { AnyFmt } from '@io-pgtable/core'",
     ...found.map(({ folder, names }) => `import { ${names.join(', ')} } from '../../../${folder}/src/index.ts'`),
     '',
-    'export const FORMATS: readonly AnyFmt[] = [',
-    ...found.flatMap(({ names }) => names.map((name) => `  ${name},`)),
+    'export interface FormatGroup {',
+    '  readonly title: string',
+    '  readonly formats: readonly AnyFmt[]',
+    '}',
+    '',
+    'export const GROUPS: readonly FormatGroup[] = [',
+    ...grouped(packages).flatMap(({ title, packages: members }) => [
+      '  {',
+      `    title: '${title}',`,
+      '    formats: [',
+      '      // one a line: changes then seldom meet',
+      ...members.flatMap(namesOf).map((name) => `      ${name},`),
+      '    ],',
+      '  },',
+    ]),
     ']',
+    '',
+    'export const FORMATS: readonly AnyFmt[] = GROUPS.flatMap(({ formats }) => formats)',
     '',
   ].join('\n')
 }

@@ -3,7 +3,7 @@
 // In a format's README, by what it is verified. And the command's list of formats, apps/cli/src/formats.ts.
 // With --check it changes nothing and fails when something is out of date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { COLUMNS, formatRows, formatsModule, verifiedBy } from './formats.mjs'
+import { COLUMNS, formatRows, formatsModule, grouped, verifiedBy } from './formats.mjs'
 import { packagesIn, ROOT } from './workspace.mjs'
 
 const BEGIN = '<!-- packages:begin -->'
@@ -35,8 +35,9 @@ async function block() {
       others.map((p) => [link(p), p.manifest.description]),
     ),
     '',
-    table(COLUMNS, await formatRows(formats)),
-    '',
+    ...(await Promise.all(
+      grouped(formats).map(async (group) => `**${group.title}**\n\n${table(COLUMNS, await formatRows(group.packages))}\n`),
+    )),
     NOTE,
     END,
   ].join('\n')

@@ -10,6 +10,7 @@ export const SOURCE = '@io-pgtable/source'
  * @property {string} name
  * @property {string} version
  * @property {string} description
+ * @property {string[]} [keywords]
  * @property {boolean} [private]
  * @property {{ title: string, format: string, vectors?: string, features?: string, verified?: string }} [ioPgtable] what makes the package a format
  * @property {Record<string, string | Record<string, string>>} [exports] by entry: the file for each condition, or one file

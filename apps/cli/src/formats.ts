@@ -35,39 +35,64 @@ import { x8664 } from '../../../packages/formats/x86-64/src/index.ts'
 import { x86Ept } from '../../../packages/formats/x86-ept/src/index.ts'
 import { x86Pae } from '../../../packages/formats/x86-pae/src/index.ts'
 
-export const FORMATS: readonly AnyFmt[] = [
-  amdV1,
-  appleDart,
-  appleDart2,
-  appleUat,
-  armMaliLpae,
-  armV7s,
-  arm32LpaeS1,
-  arm32LpaeS2,
-  arm64LpaeS1,
-  arm64LpaeS2,
-  etnaviv,
-  exynosSysmmu,
-  gma500Sgx,
-  habana,
-  intelIpu,
-  loongarch64,
-  maliUtgard,
-  mtkIommuV1,
-  omapIommu,
-  powervrRogue,
-  qcomA2xx,
-  riscv64,
-  riscv64G,
-  rockchipIommu,
-  sprdIommu,
-  sun50iIommu,
-  sv32,
-  tegraSmmu,
-  v3d,
-  vtdSs,
-  x8632,
-  x8664,
-  x86Ept,
-  x86Pae,
+export interface FormatGroup {
+  readonly title: string
+  readonly formats: readonly AnyFmt[]
+}
+
+export const GROUPS: readonly FormatGroup[] = [
+  {
+    title: 'CPUs, and IOMMUs that walk the same tables',
+    formats: [
+      // one a line: changes then seldom meet
+      armV7s,
+      arm32LpaeS1,
+      arm32LpaeS2,
+      arm64LpaeS1,
+      arm64LpaeS2,
+      loongarch64,
+      riscv64,
+      riscv64G,
+      sv32,
+      x8632,
+      x8664,
+      x86Ept,
+      x86Pae,
+    ],
+  },
+  {
+    title: 'IOMMUs',
+    formats: [
+      // one a line: changes then seldom meet
+      amdV1,
+      appleDart,
+      appleDart2,
+      exynosSysmmu,
+      mtkIommuV1,
+      omapIommu,
+      rockchipIommu,
+      sprdIommu,
+      sun50iIommu,
+      tegraSmmu,
+      vtdSs,
+    ],
+  },
+  {
+    title: 'GPUs and media',
+    formats: [
+      // one a line: changes then seldom meet
+      appleUat,
+      armMaliLpae,
+      etnaviv,
+      gma500Sgx,
+      habana,
+      intelIpu,
+      maliUtgard,
+      powervrRogue,
+      qcomA2xx,
+      v3d,
+    ],
+  },
 ]
+
+export const FORMATS: readonly AnyFmt[] = GROUPS.flatMap(({ formats }) => formats)

@@ -2,7 +2,7 @@
 import { type AnyFmt, agreedConfig, type Geometry, hex, type Kind, type LevelNode } from '@io-pgtable/core'
 import type { Command } from 'commander'
 import { configOf, geometryOf } from '../configs.ts'
-import { FORMATS } from '../formats.ts'
+import { FORMATS, GROUPS } from '../formats.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
 import { registersOf } from '../registers.ts'
@@ -48,11 +48,13 @@ function all(io: Io, { json }: Options): void {
     for (const format of FORMATS) io.out(`${JSON.stringify(describe(format, undefined))}\n`)
     return
   }
-  const rows = FORMATS.map((format) => {
-    const { geometry, config } = shapeOf(format, undefined)
-    return [format.FORMAT, levelsOf(geometry), sizesOf(config.pgsizeBitmap), `${geometry.ias} → ${geometry.oas}`, format.title]
-  })
-  io.out(`${table(io.color, ['format', 'levels', 'page sizes', 'bits', 'what it is'], rows).join('\n')}\n\n`)
+  for (const { title, formats } of GROUPS) {
+    const rows = formats.map((format) => {
+      const { geometry, config } = shapeOf(format, undefined)
+      return [format.FORMAT, levelsOf(geometry), sizesOf(config.pgsizeBitmap), `${geometry.ias} → ${geometry.oas}`, format.title]
+    })
+    io.out(`${io.color.bold(title)}\n${table(io.color, ['format', 'levels', 'page sizes', 'bits', 'what it is'], rows).join('\n')}\n\n`)
+  }
   const iommus = Object.entries(IOMMUS).map(([name, { title }]) => [name, title])
   io.out(`${table(io.color, ['IOMMU', 'what iopt streams finds'], iommus).join('\n')}\n`)
 }
