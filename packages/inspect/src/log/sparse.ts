@@ -42,7 +42,7 @@ export function loggedTables({ role, registers, entries, names }: LoggedWalk, io
   const format = formats[role]
   if (format === undefined) return undefined
   const memory = new SparseMemory()
-  const all = format.rootsFromRegs(registers as never).map((found) => tablesAt(format, found, memory.read))
+  const all = format.rootsFromRegs(registers as never, memory.read).map((found) => tablesAt(format, found, memory.read))
   const tables = all.find(({ first, last }) => iova >= first && iova <= last) ?? all[0]
   const [root] = tables?.roots ?? []
   if (tables === undefined || root === undefined) return undefined
