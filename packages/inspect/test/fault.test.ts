@@ -1,7 +1,11 @@
 /** Fault records of every kind: words on the left, what the manuals make of them on the right. */
+
+import { amdV1 } from '@io-pgtable/amdv1'
 import { appleDart } from '@io-pgtable/apple-dart'
+import { armV7s } from '@io-pgtable/arm-v7s'
+import { arm32LpaeS1 } from '@io-pgtable/arm32-lpae-s1'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { Prot, type ReadMemory } from '@io-pgtable/core'
+import { type AccessFault, type AnyFmt, Prot, type ReadMemory } from '@io-pgtable/core'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { vtdSs } from '@io-pgtable/vtdss'
 import { x8664 } from '@io-pgtable/x86-64'
@@ -305,6 +309,63 @@ describe('records', () => {
     for (const sid of [0, 8, 0x2b00, 0xffff, 0x1_0010]) expect(parseDevice(busDeviceFunction(sid))).toBe(sid)
     expect(parseDevice('0000:03:1f.7')).toBe(0x3ff)
     for (const text of ['00:20.0', '00:01.8', '1:2.3', 'x']) expect(parseDevice(text)).toBeUndefined()
+  })
+})
+
+/** How a format's codes stand in the words of a record; kinds that no format's codes are for are told by type alone. */
+const ROUND: readonly (readonly [
+  kind: string,
+  format: AnyFmt,
+  context: unknown,
+  words: (codes: Readonly<Record<string, number>>, fault: AccessFault) => readonly bigint[] | undefined,
+])[] = [
+  ['arm64', arm64LpaeS1, undefined, ({ FSC = 0, WnR = 0 }, { access, privileged }) => [esr(FSC, WnR, access, privileged)]],
+  ['armv7', arm32LpaeS1, undefined, ({ FSC = 0, WnR = 0 }, { access }) => [fsr(BigInt(FSC) | 0x200n, WnR, access)]],
+  ['armv7', armV7s, undefined, ({ FS = 0, WnR = 0 }, { access }) => [fsr(BigInt(FS & 15) | (BigInt(FS >> 4) << 10n), WnR, access)]],
+  ['x86', x8664, { nested: false, nx: true, smep: true }, ({ error = 0, vector }) => (vector === 14 ? [BigInt(error)] : undefined)],
+  ['riscv-cpu', riscv64, undefined, ({ cause = 0 }) => [BigInt(cause)]],
+  [
+    'vtd',
+    vtdSs,
+    undefined,
+    ({ reason = 0 }, { access }) => [0x1000n, (1n << 63n) | (access === 'write' ? 0n : 1n << 62n) | (BigInt(reason) << 32n)],
+  ],
+  [
+    'amdvi',
+    amdV1,
+    undefined,
+    ({ PR = 0, RW = 0, PE = 0, RZ = 0 }) => [(2n << 60n) | (BigInt(PR | (RW << 1) | (PE << 2) | (RZ << 3)) << 52n), 0x1000n],
+  ],
+]
+
+function esr(FSC: number, WnR: number, access: string, privileged: boolean): bigint {
+  const ec = (access === 'execute' ? 0x20n : 0x24n) + (privileged ? 1n : 0n)
+  return (ec << 26n) | BigInt(FSC) | (access === 'execute' ? 0n : BigInt(WnR) << 6n)
+}
+
+function fsr(status: bigint, WnR: number, access: string): bigint {
+  return status | (access === 'execute' ? 1n << 31n : BigInt(WnR) << 11n)
+}
+
+describe('what a format says of a fault is decoded again', () => {
+  const levels = { arm64: [0, 1, 2, 3], armv7: [1, 2] } as Readonly<Record<string, readonly number[]>>
+
+  test.each(ROUND.map((each) => [each[0], each[1].FORMAT, each] as const))('%s, %s', (kind, _, [, format, context, words]) => {
+    let compared = 0
+    for (const type of ['translation', 'permission', 'access-flag', 'reserved', 'address-size'] as const)
+      for (const access of ['read', 'write', 'execute'] as const)
+        for (const level of levels[kind] ?? [1]) {
+          const fault: AccessFault = { type, level, access, privileged: true, reason: '' }
+          const codes = format.fault?.(fault, context as never).codes ?? {}
+          const record = words(codes, fault)
+          if (record === undefined) continue
+          const report = decodeFault(kind, record.map(String))
+          if (report.codes === undefined) continue
+          for (const [name, value] of Object.entries(report.codes)) if (name in codes) expect([name, value]).toEqual([name, codes[name]])
+          expect(Object.keys(report.codes).some((name) => name in codes)).toBe(true)
+          compared++
+        }
+    expect(compared).toBeGreaterThan(9)
   })
 })
 

@@ -6,6 +6,7 @@ import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { rightsByParty } from '@io-pgtable/core'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { vtdSs } from '@io-pgtable/vtdss'
+import { x8632 } from '@io-pgtable/x86-32'
 import { x8664 } from '@io-pgtable/x86-64'
 import { describe, expect, test } from 'vitest'
 import { judgeFault } from '../src/fault/judge.ts'
@@ -13,7 +14,9 @@ import { faultReportJson } from '../src/fault/report.ts'
 import { translate } from '../src/leaves/translate.ts'
 import { type LogRecord, LogScanner, scanLog } from '../src/log/scanner.ts'
 import { type LogFormats, loggedTables, SPARSE_LIMIT, SparseMemory } from '../src/log/sparse.ts'
+import { fuzzLogs } from './support/log-fuzz.ts'
 import { SAMPLES, type Sample } from './support/logs.ts'
+import { random } from './support/memory.ts'
 
 const FORMATS: LogFormats = {
   'arm64-stage1': arm64LpaeS1,
@@ -21,6 +24,7 @@ const FORMATS: LogFormats = {
   'arm-short': armV7s,
   'riscv-stage1': riscv64,
   'x86-first-stage': x8664,
+  'x86-32': x8632,
   'vtd-second-stage': vtdSs,
 }
 
@@ -285,6 +289,16 @@ swapper pgtable: 4k pages, 48-bit VAs, pgdp=0000000080954000
   expect(loggedTables(record.walk, 0xffff_8000_5462_7000n, FORMATS)?.missing).toBe('pud')
   expect(loggedTables(record.walk, 0xffff_8000_5462_7000n, {})).toBeUndefined()
 })
+
+test('values that no record has are told', () => {
+  const [record] = scanLog(
+    'NVRM: Xid (PCI:0000:01:00): 31, MMU Fault: faulted @ 0x0_1000. Fault is of type FAULT_NO_SUCH ACCESS_TYPE_VIRT_READ',
+  )
+  expect(record?.report.name).toBe('incomplete')
+  expect(record?.missing[0]).toMatch(/a value that a record can have.*FAULT_NO_SUCH/)
+})
+
+test('logs that are spoilt throw nothing', () => fuzzLogs(random(20_261_130), 400))
 
 describe('bounds', () => {
   test('a sparse memory takes so many entries, and one value of each', () => {

@@ -27,6 +27,7 @@ const ROLES: LogFormats = Object.fromEntries(
     'riscv-stage1': 'riscv64',
     'riscv32-stage1': 'sv32',
     'x86-first-stage': 'x86_64',
+    'x86-32': 'x86-32',
     'vtd-second-stage': 'vtdss',
     'amd-host': 'amdv1',
   }).flatMap(([role, id]) => {

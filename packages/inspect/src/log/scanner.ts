@@ -1,8 +1,9 @@
 /** Reads a log line by line, in linear time, and gives the records that it holds. What is kept is bounded. */
+import { IoPgtableError } from '@io-pgtable/core'
 import type { FaultReport } from '../fault/report.ts'
 import { Facts } from './facts.ts'
 import { goesOn, isUnfinished, type LogLine, mayGoOn, stripLine } from './lines.ts'
-import type { LoggedLeaf, LoggedWalk, Source } from './source.ts'
+import type { LoggedLeaf, LoggedWalk, Reading, Source } from './source.ts'
 import { SOURCES } from './sources/all.ts'
 
 /** A record of a log. */
@@ -89,7 +90,7 @@ export class LogScanner {
     const opening = source.opens.exec(line.text)
     const own = this.#open.find((open) => open.source === source && open.caller === line.caller)
     if (opening !== null) {
-      const isOpen = own !== undefined && source.read(own.facts).missing.length > 0
+      const isOpen = own !== undefined && readingOf(own).missing.length > 0
       if (own !== undefined) this.#finish(own)
       this.#begin(source, line, isOpen && source.lines > 0, opening)
       return
@@ -131,8 +132,9 @@ export class LogScanner {
     this.#close(open)
   }
 
-  #close({ source, facts, line, mixed, disordered }: Open): void {
-    const { kind, report, missing, walk, leaves, iova } = source.read(facts)
+  #close(open: Open): void {
+    const { source, line, mixed, disordered } = open
+    const { kind, report, missing, walk, leaves, iova } = readingOf(open)
     const all = [
       ...missing,
       ...(mixed && missing.length > 0 ? ['lines of two reports are mixed'] : []),
@@ -159,6 +161,16 @@ function opensAny(text: string): boolean {
 /** Whether a line, or what it is the first part of, can open a report. */
 function mayOpen(line: string): boolean {
   return STARTS.some((start) => line.includes(start)) || isUnfinished(line)
+}
+
+/** What the facts make together; of values that no record has, what is wrong with them. */
+function readingOf({ source, facts }: Open): Reading {
+  try {
+    return source.read(facts)
+  } catch (error) {
+    if (!(error instanceof IoPgtableError)) throw error
+    return { kind: source.id, missing: [`a value that a record can have (${error.message})`] }
+  }
 }
 
 function isComplete({ source: { complete }, facts }: Open): boolean {

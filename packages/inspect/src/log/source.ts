@@ -27,6 +27,7 @@ export type LogRole =
   | 'riscv-stage1'
   | 'riscv32-stage1'
   | 'x86-first-stage'
+  | 'x86-32'
   | 'vtd-second-stage'
   | 'amd-host'
 

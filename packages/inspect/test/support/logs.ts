@@ -428,4 +428,17 @@ DMAR: pte level: 1, pte value: 0x0000000000000000`,
     access: ['0x40000000', 'write', null],
     fault: ['translation', null, 2],
   },
+  {
+    name: 'x86 of 32 bits',
+    kind: 'x86',
+    text: `BUG: unable to handle page fault for address: 801544f4
+#PF: supervisor write access in kernel mode
+#PF: error_code(0x0003) - permissions violation
+*pde = 0003b163 *pte = 00154121
+Oops: 0003 [#1] SMP
+CR0: 80050033 CR2: 801544f4 CR3: 0003a000 CR4: 00000690`,
+    access: ['0x801544f4', 'write', true],
+    fault: ['permission', null, 1],
+    walk: '0x1544f4',
+  },
 ]

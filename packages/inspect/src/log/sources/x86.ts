@@ -9,7 +9,7 @@ const entry = (name: string): RegExp => new RegExp(`\\b${name.toUpperCase()} (?<
 export const X86_OOPS: Source = {
   id: 'x86',
   starts: ['BUG: ', 'Corrupted page table'],
-  hints: ['bug:', 'corrupted page table', 'error_code', 'oops', 'pgd ', 'bad pagetable', 'cr2:', 'cr3:', 'end trace'],
+  hints: ['bug:', 'corrupted page table', 'error_code', 'oops', 'pgd ', '*pd', '*pte', 'bad pagetable', 'cr2:', 'cr3:', 'end trace'],
   opens:
     /(?:BUG: unable to handle|BUG: kernel NULL pointer dereference|Corrupted page table at)[^0-9]{0,60}?\b(?:address:?|at) (?:0x)?(?<iova_h>[0-9a-f]{8,16})\b/,
   facts: [
@@ -17,6 +17,9 @@ export const X86_OOPS: Source = {
     /\bOops: (?<error_h>[0-9a-f]{4}) \[#\d+\]/g,
     /\bBad pagetable: (?<error_h>[0-9a-f]{4}) \[#\d+\]/g,
     ...['pgd', 'p4d', 'pud', 'pmd', 'pte'].map(entry),
+    /\*pdpt = (?<pdpt_h>[0-9a-f]{1,16})\b/g,
+    /\*pde = (?<pde_h>[0-9a-f]{1,16})\b/g,
+    /\*pte = (?<pte_h>[0-9a-f]{1,16})\b/g,
     /\bCR2: (?<cr2_h>[0-9a-f]{8,16})\b/g,
     /\bCR3: (?<cr3_h>[0-9a-f]{8,16})\b/g,
     /\bCR4: (?<cr4_h>[0-9a-f]{8,16})\b/g,
@@ -47,11 +50,13 @@ const PAE = 1n << 5n
 const LA57 = 1n << 12n
 
 function walkOf(facts: Facts): LoggedWalk | string | undefined {
-  if (!facts.has('pgd')) return undefined
+  if (!facts.has('pgd') && !facts.has('pde') && !facts.has('pdpt')) return undefined
   const lacking = missingOf(facts, { cr3: 'CR3', cr4: 'CR4' })
   if (lacking.length > 0) return lacking.join(', ')
   const [cr3, cr4] = [facts.number('cr3') ?? 0n, facts.number('cr4') ?? 0n]
-  if ((cr4 & PAE) === 0n) return 'CR4.PAE is clear: entries of 32 bits'
+  if (facts.has('pdpt')) return 'the four entries that a CPU with PAE holds: one is printed'
+  if ((cr4 & PAE) === 0n)
+    return { role: 'x86-32', registers: { cr3, cr4 }, entries: [facts.number('pde'), facts.number('pte')], names: ['pde', 'pte'] }
   const levels = (cr4 & LA57) === 0n ? 4 : 5
   const entries = foldedEntries(facts, levels)
   if (typeof entries === 'string') return entries
