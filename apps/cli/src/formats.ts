@@ -1,5 +1,6 @@
 /** Every format of the workspace: made by scripts/generate.mjs from the packages' `ioPgtable` fields. */
 import type { AnyFmt } from '@io-pgtable/core'
+import { amdgpuVm } from '../../../packages/formats/amdgpu-vm/src/index.ts'
 import { amdV1 } from '../../../packages/formats/amdv1/src/index.ts'
 import { appleDart } from '../../../packages/formats/apple-dart/src/index.ts'
 import { appleDart2 } from '../../../packages/formats/apple-dart2/src/index.ts'
@@ -81,6 +82,7 @@ export const GROUPS: readonly FormatGroup[] = [
     title: 'GPUs and media',
     formats: [
       // one a line: changes then seldom meet
+      amdgpuVm,
       appleUat,
       armMaliLpae,
       etnaviv,

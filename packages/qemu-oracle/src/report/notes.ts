@@ -78,5 +78,8 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'intel-ipu': ['Recorded from the Linux drivers ipu3-imgu and intel-ipu6, and an independent walker agrees. No hardware walker.'],
   'qcom-a2xx': ['Recorded from the Linux driver msm, and an independent walker agrees. No hardware walker. Split mode.'],
   'apple-uat': ['Recorded from the Asahi driver and m1n1, and an independent walker agrees. No hardware walker. Rights at GL1.'],
+  'amdgpu-vm': [
+    'Recorded from the Linux driver amdgpu, and a walker by umr agrees. No hardware walker. It only reads. Leaves that are not aligned.',
+  ],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
