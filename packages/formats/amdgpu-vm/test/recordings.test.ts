@@ -1,5 +1,5 @@
 /** What Linux's driver wrote, read back: every descriptor of the facts, and in every dump every leaf and where every mapping leads. */
-import { decode, fieldValue, type LevelNode, nodeOf, walkAddress, walkTables } from '@io-pgtable/core'
+import { decode, fieldValue, type Geometry, type LevelNode, nodeOf, walkAddress, walkTables } from '@io-pgtable/core'
 import { expect, test } from 'vitest'
 import { amdgpuVm } from '../src/index.ts'
 import { type MapRange, type Recording, ROOT, rebuilt, recordings } from './recordings.ts'
@@ -63,6 +63,18 @@ for (const { name, json } of recordings(false))
     expect(odd > 0).toBe(name === 'amdgpu-gfx12-003.json.gz')
   })
 
+const geometries = new Map<string, Geometry>()
+
+function geometryOf(chip: string): Geometry {
+  const generation = generationOf(chip)
+  const further = chip.endsWith('-tf') ? { depth: 2n, blockSize: 9n } : {}
+  const [root] = amdgpuVm.rootsFromRegs({ base: generation < 9n ? 1n : 0x1001n, generation, ...further })
+  if (root === undefined) throw new Error(`${chip} has no root`)
+  const geometry = geometries.get(chip) ?? amdgpuVm.geometry(root.params)
+  geometries.set(chip, geometry)
+  return geometry
+}
+
 /** Names of the facts for fields, where a one is set. */
 const FLAGS = {
   SYSTEM: 'S',
@@ -97,13 +109,11 @@ for (const { name, json } of recordings(true))
       ]
       const generation = generationOf(chip)
       const raw = BigInt(text)
-      const further = chip.endsWith('-tf') ? { depth: 2n, blockSize: 9n } : {}
-      const [root] = amdgpuVm.rootsFromRegs({ base: generation < 9n ? 1n : 0x1000n | 1n, generation, ...further })
-      const geometry = amdgpuVm.geometry(root!.params)
+      const geometry = geometryOf(chip)
       if (kind === 'page table base') continue
       const node = nodeOf(geometry, kind === 'pte' ? 'PTB' : kind.slice('pde '.length)) as LevelNode
       const entry = decode(geometry, node, raw)
-      const where = `${name} ${JSON.stringify(row)}`
+      const where = `${name} ${row.join(' ')}`
       count++
       if (kind !== 'pte') {
         if (entry.type !== 'table') throw new Error(`${where}: ${entry.type}`)
