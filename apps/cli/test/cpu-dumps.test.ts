@@ -54,6 +54,10 @@ const CASES: readonly Case[] = [
     command: 'loongarch64 --reg pgdl=$PGDL --reg pgdh=$PGDH --reg pwcl=$PWCL --reg pwch=$PWCH',
     roots: [0, 1],
   },
+  { dump: 'linux-s390x', command: 's390-dat --reg cr1=$cr1', roots: [0] },
+  { dump: 'linux-s390x', command: 's390-dat --reg cr13=$cr13', roots: [1] },
+  { dump: 'linux-ppc64-radix-4k', command: 'ppc64-radix --reg processTable=$processTable --reg pid=$pidr', roots: [0] },
+  { dump: 'linux-ppc64-radix-4k', command: 'ppc64-radix --reg processTable=$processTable --reg pid=0', roots: [1] },
   { dump: 'linux-amd-npt', command: 'x86_64 --reg ncr3=$nCR3 --cr4 $cr4', roots: [0] },
 ]
 

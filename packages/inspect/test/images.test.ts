@@ -52,6 +52,22 @@ describe('ELF', () => {
     expect(image.read(0x4000_0001n, 3)).toEqual(ramp(3, 101))
   })
 
+  it.each([
+    [32, false],
+    [32, true],
+    [64, false],
+    [64, true],
+  ] as const)('%d bits, big-endian; PN_XNUM: %s', async (bits, xnum) => {
+    const loads = [
+      { paddr: 0x8000n, bytes: ramp(10), memsz: 20 },
+      { paddr: 0x4000_0000n, bytes: ramp(4, 100) },
+    ]
+    const image = await open(elf(bits, loads, { big: true, xnum }))
+    expect(image.known).toBe(24n)
+    expect(image.read(0x8000n, 12)).toEqual(Uint8Array.of(...ramp(10), 0, 0))
+    expect(image.read(0x4000_0001n, 3)).toEqual(ramp(3, 101))
+  })
+
   it('reads across segments that adjoin', async () => {
     const image = await open(
       elf(64, [
@@ -82,6 +98,7 @@ describe('ELF', () => {
     ['truncated segment', broken(0, [], 130), 'offset 72'],
     ['another class', broken(4, [3]), 'offset 4'],
     ['a byte order that is none', broken(5, [3]), 'offset 5'],
+    ['a byte order that the rest does not have', broken(5, [2]), 'offset 16'],
     ['a relocatable file', broken(16, [1]), 'offset 16'],
     ['another size of program headers', broken(54, [32]), 'offset 54'],
     ['no program headers', broken(56, [0]), 'offset 56'],

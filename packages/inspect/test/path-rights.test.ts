@@ -11,8 +11,10 @@ import { arm32LpaeS1 } from '@io-pgtable/arm32-lpae-s1'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
 import { type AnyFmt, type FoundRoot, nodeOf, type ReadMemory, Right, type Rights } from '@io-pgtable/core'
 import { loongarch64 } from '@io-pgtable/loongarch64'
+import { ppc64Radix } from '@io-pgtable/ppc64-radix'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { riscv64G } from '@io-pgtable/riscv64-g'
+import { s390Dat } from '@io-pgtable/s390-dat'
 import { vtdSs } from '@io-pgtable/vtdss'
 import { x8632 } from '@io-pgtable/x86-32'
 import { x8664 } from '@io-pgtable/x86-64'
@@ -63,6 +65,11 @@ function ofRiscv(eff: string): Rights {
 function ofLoongArch(eff: string): Rights {
   const all = (eff[1] === 'r' ? Right.READ : 0) | (eff[2] === 'w' ? Right.WRITE : 0) | (eff[3] === 'x' ? Right.EXECUTE : 0)
   return eff[0] === 'u' ? all : all & PRIVILEGED
+}
+
+/** One party: r, w, x. */
+function ofS390(eff: string): Rights {
+  return (eff[0] === 'r' ? Right.READ : 0) | (eff[1] === 'w' ? Right.WRITE : 0) | (eff[2] === 'x' ? Right.EXECUTE : 0)
 }
 
 function ofGuest(eff: string): Rights {
@@ -163,6 +170,20 @@ const DUMPS: Readonly<Record<string, (expected: Json) => Root[]>> = {
       rights: byEff(ofLoongArch),
     }))
   },
+  'linux-s390x': (expected) =>
+    rootsOf(expected).map((record) => ({
+      format: s390Dat,
+      registers: { [String(record.name)]: big(record.asce) },
+      rows: rowsOf(record),
+      rights: byEff(ofS390),
+    })),
+  'linux-ppc64-radix-4k': (expected) =>
+    rootsOf(expected).map((record) => ({
+      format: ppc64Radix,
+      registers: { processTable: big(registersOf(expected).processTable), pid: big(record.pid) },
+      rows: rowsOf(record),
+      rights: byEff(ofLoongArch),
+    })),
   'linux-riscv64-g-sv57x4': (expected) =>
     rootsOf(expected).map((record) => ({
       format: riscv64G,
@@ -296,9 +317,10 @@ function expectedRow(row: Row, root: Root, bits: number): ExpectedRow {
 function compare(root: Root, found: FoundRoot<unknown, unknown>, read: ReadMemory): Record<string, number> {
   const geometry = root.format.geometry(found.params)
   const { shift, bits } = nodeOf(geometry, geometry.top)
+  const { base = 0n } = geometry
   const rows = root.rows.map((row) => expectedRow(row, root, shift + bits))
   const wanted = rowsByPage(rows)
-  const [first, last] = geometry.window === 'low' ? [pages(found.first), pages(found.last)] : [0, Number.POSITIVE_INFINITY]
+  const [first, last] = geometry.window === 'low' ? [pages(found.first - base), pages(found.last - base)] : [0, Number.POSITIVE_INFINITY]
   let told = 0
   const count = { leaves: 0, extra: 0, missing: 0, address: 0, level: 0, rights: 0 }
   forEachPath(root.format, found, read, (at, paddr, size, rights, level) => {
@@ -323,7 +345,7 @@ test.each(Object.entries(DUMPS))('%s: the rights of every path', async (dump, ro
   const image = await openImage(bytesSource(readFile(dump, 'memory.elf'), dump))
   let leaves = 0
   for (const root of rootsIn(expected)) {
-    const all = root.format.rootsFromRegs(root.registers)
+    const all = root.format.rootsFromRegs(root.registers, image.read)
     const found = all.find(({ name }) => name === (root.name ?? name))
     if (found === undefined) throw new Error(`no root ${root.name}`)
     const count = compare(root, found, image.read)

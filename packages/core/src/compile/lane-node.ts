@@ -195,6 +195,9 @@ export class LaneNode {
   readonly ordinal: number
   readonly slot: number
   readonly entries: number
+  /** First and end of the entries that exist. */
+  readonly from: number
+  readonly to: number
   /** 32-bit words of an entry. */
   readonly words: number
   /** Whether entries can be empty; else the value has no meaning. */
@@ -214,6 +217,9 @@ export class LaneNode {
     this.ordinal = nodes.size
     this.slot = 2 ** node.shift
     this.entries = 2 ** node.bits
+    const [from, to] = node.exists ?? [0, this.entries]
+    this.from = from
+    this.to = Math.max(from, to)
     this.words = node.entryBytes >> 2
     this.hasEmpty = node.empty !== undefined
     this.emptyLo = laneLo(node.empty ?? 0n)

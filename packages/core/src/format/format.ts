@@ -106,6 +106,8 @@ export interface LevelNode {
   readonly shift: number
   /** Index bits; a root node counts all its concatenated or separate tables. */
   readonly bits: number
+  /** First and end of the entries that exist, where those are not all: one that does not exist ends a walk as an empty one. Only read. */
+  readonly exists?: readonly [first: number, end: number]
   readonly entryBytes: 4 | 8
   /** Bytes from one entry to the next, where it is more than an entry: an entry with two halves is two nodes with one table. Only read. */
   readonly stride?: number

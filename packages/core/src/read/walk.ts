@@ -97,7 +97,7 @@ export function walkAddress(geometry: Geometry, roots: readonly bigint[], read: 
   let other: OtherWay | undefined
   let before: (Decoded & EntryPlace)[] | undefined
   while (reached === slotStart(node, offset)) {
-    const raw = table === undefined ? undefined : readEntry(read, node, table, index)
+    const raw = table === undefined || !exists(node, index) ? undefined : readEntry(read, node, table, index)
     if (table === undefined || raw === undefined) return way
     if (node.next !== undefined) other = { node: nodeOf(geometry, node.next), table, index, reached, length: way.length }
     const entry = decode(geometry, node, raw)
@@ -124,6 +124,10 @@ interface OtherWay {
   readonly index: number
   readonly reached: bigint
   readonly length: number
+}
+
+function exists({ bits, exists: [first, end] = [0, 2 ** bits] }: LevelNode, index: number): boolean {
+  return index >= first && index < end
 }
 
 function passes({ kind }: Decoded): boolean {
@@ -225,12 +229,14 @@ interface Standing {
 /** `base`: the input address of the table's first entry, as the index bits give it. */
 function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slots: number, other?: OtherHalf): boolean {
   const stride = entryOffset(node, 1) - entryOffset(node, 0)
-  const bytes = walk.read(table, slots * stride)
-  const known = Math.min(slots, bytes === undefined ? 0 : Math.floor(bytes.byteLength / stride))
+  const [from, to] = node.exists ?? [0, slots]
+  if (from >= to) return true
+  const bytes = walk.read(table, to * stride)
+  const known = Math.min(to, bytes === undefined ? 0 : Math.floor(bytes.byteLength / stride))
   const isSkipped = other === undefined && node.next === undefined
   const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const span = BigInt(slotBytes(node))
-  for (let index = 0; index < known && view !== undefined; index++) {
+  for (let index = from; index < known && view !== undefined; index++) {
     const raw = descriptorAt(view, node, index)
     if (raw === node.empty && isSkipped) continue
     const low = base + BigInt(index) * span
@@ -238,10 +244,10 @@ function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slo
     if (!touches(walk, iova, iova + span - 1n)) continue
     if (!visit(walk, node, raw, { place: { iova, table, index }, low, other })) return false
   }
-  if (known === slots) return true
+  if (known === to) return true
   walk.found++
   const iova = canonical(walk.geometry, base + BigInt(known) * span) + walk.base
-  return walk.visitor.unknown?.({ table, node, iova, missing: (slots - known) * stride }) !== false
+  return walk.visitor.unknown?.({ table, node, iova, missing: (to - known) * stride }) !== false
 }
 
 function visit(walk: Walk, node: LevelNode, raw: bigint, { place, low, other, isTold }: Standing): boolean {

@@ -45,6 +45,11 @@ const MAX_DEPTH = 12
 const KNOWN = 1 << 24
 const LEVEL = 25
 
+/** A bit for a node. Of more than 24 two may have one, and what is a table as both is read as the first alone. */
+function bitOf({ ordinal }: LaneNode): number {
+  return 1 << (ordinal % 24)
+}
+
 export class TableCheck {
   readonly #tables: Tables
   readonly #owner: number
@@ -99,8 +104,8 @@ export class TableCheck {
   #openRoot({ table, base, first, end }: RootPart): void {
     const node = this.#root
     const entries = node.entries / this.#tables.roots.length
-    const from = Math.max(0, Math.floor((first - base) / node.slot))
-    const to = Math.min(entries, Math.ceil((end - base) / node.slot))
+    const from = Math.max(node.from, Math.floor((first - base) / node.slot))
+    const to = Math.min(node.to, entries, Math.ceil((end - base) / node.slot))
     const align = this.#tables.roots.length > 1 ? entries * node.node.entryBytes : Math.max(node.node.tableBytes, node.node.align ?? 0)
     // roots that are smaller than a page may stand anywhere in it
     const least = Math.min(align, entries * node.node.entryBytes)
@@ -125,7 +130,7 @@ export class TableCheck {
     const { entryBytes, level } = node.node
     const known = from + this.#memory.find(node.node, table, from, to)
     // the second half of a sign-extended window has the root of the first
-    const isAgain = ((this.#seen.get(table) ?? 0) & (1 << node.ordinal)) !== 0
+    const isAgain = ((this.#seen.get(table) ?? 0) & bitOf(node)) !== 0
     if (!isAgain && !this.#sink.mayRead(this.#tables.name)) {
       this.#stack.length = 0
       this.#part = this.#parts.length
@@ -148,7 +153,7 @@ export class TableCheck {
 
   #note(table: number, node: LaneNode, isKnown: boolean): void {
     const seen = this.#seen.get(table) ?? (node.node.level + 1) << LEVEL
-    this.#seen.set(table, seen | (1 << node.ordinal) | (isKnown ? KNOWN : 0))
+    this.#seen.set(table, seen | bitOf(node) | (isKnown ? KNOWN : 0))
   }
 
   #scan(frame: Frame): void {
@@ -272,11 +277,11 @@ export class TableCheck {
     }
     const next = table.address(lo, hi)
     const seen = this.#seen.get(next) ?? 0
-    const isNew = (seen & (1 << child.ordinal)) === 0
+    const isNew = (seen & bitOf(child)) === 0
     const isAncestor = seen !== 0 && this.#stack.some((above) => above.table === next)
     // first, since a page may be missing, and then all of it comes again
     if (isNew && this.#stack.length < MAX_DEPTH)
-      this.#read(child, next, frame.base + i * frame.node.slot, 0, child.entries, frame.way.by(table, frame.node.node, lo, hi))
+      this.#read(child, next, frame.base + i * frame.node.slot, child.from, child.to, frame.way.by(table, frame.node.node, lo, hi))
     const check = this.#tableChecks.get(table) ?? this.#newTableCheck(frame, table)
     const align = Math.max(child.node.align ?? 0, child.entries * child.node.entryBytes)
     if (seen === 0 && !check.faulting.touches(lo, hi) && !check.odd.touches(lo, hi) && !check.beyond.touches(lo, hi) && next % align === 0)

@@ -118,8 +118,9 @@ export class LeafWalk {
   #open({ node, table, base, inherited, other }: OtherHalf, first: number, end: number): void {
     const { slot, group } = node
     const entries = this.#stack.length === 0 ? node.entries / this.#tables.roots.length : node.entries
-    const from = first <= base ? 0 : align(Math.floor((first - base) / slot), group)
-    const to = base + entries * slot <= end ? entries : Math.min(entries, align(Math.ceil((end - base) / slot) + group - 1, group))
+    const from = Math.max(node.from, first <= base ? 0 : align(Math.floor((first - base) / slot), group))
+    const most = Math.min(node.to, entries)
+    const to = base + most * slot <= end ? most : Math.min(most, align(Math.ceil((end - base) / slot) + group - 1, group))
     if (from >= to) return
     const frame = new Frame(node, table, base, inherited, from, to)
     frame.before = this.#leaves
@@ -127,7 +128,7 @@ export class LeafWalk {
     frame.first = first
     frame.end = end
     const isApart = other === undefined && node.next === undefined && !node.isHalf
-    if (to - from === node.entries && isApart) {
+    if (to - from === node.to - node.from && isApart) {
       const key = table + node.ordinal
       const memo = this.#memos.get(key)
       if (memo === 0 || (memo !== undefined && !this.#openAgain(frame, key, memo))) return

@@ -98,8 +98,9 @@ export class TreeWalk {
   #open(node: LevelNode, table: number, base: number, entries: number): void {
     const { first, end } = this.#part as RootPart
     const slot = 2 ** node.shift
-    const from = Math.max(0, Math.floor((first - base) / slot))
-    const to = Math.min(entries, Math.ceil((end - base) / slot))
+    const [least, most] = node.exists ?? [0, entries]
+    const from = Math.max(least, Math.floor((first - base) / slot))
+    const to = Math.min(most, entries, Math.ceil((end - base) / slot))
     if (from >= to) return
     const raws = this.#raws(node, table, from, to)
     if (raws.length < to - from) this.#unknown(node, table, base + (from + raws.length) * slot, (to - from - raws.length) * node.entryBytes)

@@ -44,12 +44,12 @@ export function forEachPath(
   function entriesOf(node: LevelNode, table: bigint, above: DecodedTable | undefined): Entry[] {
     const found = above && known.get(node)?.get(above.raw)
     if (found !== undefined) return found
-    const slots = 2 ** node.bits
+    const [from, slots] = node.exists ?? [0, 2 ** node.bits]
     const bytes = read(table, slots * node.entryBytes)
     if (bytes === undefined || bytes.byteLength < slots * node.entryBytes) throw new Error(`table 0x${table.toString(16)} is not whole`)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const entries: Entry[] = []
-    for (let index = 0; index < slots; index++) {
+    for (let index = from; index < slots; index++) {
       const raw = descriptorAt(view, node, index)
       if (raw !== node.empty) entries.push(...entryOf(node, index, decode(geometry, node, raw), above))
     }
