@@ -190,11 +190,14 @@ describe('registers as the hardware holds them', () => {
     expect(runs).toMatchObject([{ iova: '0x40000000', paddr: '0x80000000', leafSize: 2 ** 21, root: 'ttbr0' }])
   })
 
-  test.each(FORMATS.filter(({ FORMAT }) => !OTHERS.includes(FORMAT)).map(({ FORMAT }) => FORMAT))('%s', async (format) => {
-    const runs = await there(format, regions('0x200000', '0x200000'))
-    expect(runs.reduce((sum, { size }) => sum + Number(size), 0)).toBe(2 ** 21)
-    expect(runs[0]).toMatchObject({ iova: '0x200000', paddr: '0x200000' })
-  })
+  test.each(FORMATS.filter(({ FORMAT, writes }) => writes !== false && !OTHERS.includes(FORMAT)).map(({ FORMAT }) => FORMAT))(
+    '%s',
+    async (format) => {
+      const runs = await there(format, regions('0x200000', '0x200000'))
+      expect(runs.reduce((sum, { size }) => sum + Number(size), 0)).toBe(2 ** 21)
+      expect(runs[0]).toMatchObject({ iova: '0x200000', paddr: '0x200000' })
+    },
+  )
 })
 
 describe('long work', () => {
