@@ -6,7 +6,7 @@ import { build } from 'esbuild'
 import { keepConst } from './keep-const.mjs'
 import { packagesIn, ROOT, SOURCE } from './workspace.mjs'
 
-/** `import { formats } from 'workspace:formats'`: what every format package of the workspace exports, from source. */
+/** `import { formats } from 'workspace:formats'`: the formats of the workspace that make tables, from source. */
 const formats = {
   name: 'workspace-formats',
   /** @param {import('esbuild').PluginBuild} build */
@@ -15,7 +15,7 @@ const formats = {
     onLoad({ filter: /.*/, namespace: 'workspace' }, () => {
       const found = packagesIn('packages').filter(({ manifest }) => manifest.ioPgtable)
       const lines = found.map(({ folder }, i) => `import * as f${i} from './${folder}/src/index.ts'`)
-      const all = `export const formats = [${found.map((_, i) => `f${i}`).join()}].flatMap(Object.values).filter((f) => f.FORMAT && f.configs)`
+      const all = `export const formats = [${found.map((_, i) => `f${i}`).join()}].flatMap(Object.values).filter((f) => f.FORMAT && f.configs && f.writes !== false)`
       return { contents: [...lines, all].join('\n'), resolveDir: ROOT }
     })
   },

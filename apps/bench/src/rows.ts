@@ -8,6 +8,7 @@ import { leafRows } from './rows-leaves.ts'
 import { createRows, heapRows } from './rows-lifetime.ts'
 import { lockRows } from './rows-lock.ts'
 import { blockRows, largeMapRow, mapRow, mapRows, mixedRows } from './rows-map.ts'
+import { mmuRows } from './rows-mmu.ts'
 import { largeTranslateRow, translateRows } from './rows-translate.ts'
 import { dropRow, unmapRow, unmapRows } from './rows-unmap.ts'
 import { ARM64, ARM64_LARGE, ARM64_WASM, SV32, V7S } from './subject.ts'
@@ -35,6 +36,7 @@ export const ROWS: readonly Row[] = [
   ...translateRows(V7S),
   ...leafRows(ARM64),
   ...leafRows(SV32),
+  ...mmuRows(ARM64, V7S),
   ...formatRows(),
   ...[...inspectRows(), ...gpuvmRows(ARM64)].map((row) => ({ ...row, ballast: true })),
 ]

@@ -121,7 +121,10 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
     const walker = this.#only ?? this.#pick(hi, lo)
     if (walker === undefined) return fail(this.#walkers[0] as Walker, TRANSLATION, NO_LEVEL, hi, lo, need)
     const tlb = this.#tlb
-    if (tlb === undefined) return walk(walker, hi, lo, need)
+    return tlb === undefined ? walk(walker, hi, lo, need) : this.#through(tlb, walker, hi, lo, need)
+  }
+
+  #through(tlb: Tlb, walker: Walker, hi: number, lo: number, need: number): number {
     const untagged = (hi << walker.tag) >> walker.tag
     if (tlb.lookup(this.#space, this.#globals, walker.regime, untagged, lo, need)) return 0
     const fault = walk(walker, hi, lo, need)
@@ -161,8 +164,14 @@ export class Mmu<F extends AnyFmt = AnyFmt> {
       })
     const from = new Int32Array(iovas.buffer, iovas.byteOffset, iovas.length * 2)
     const to = new Int32Array(out.buffer, out.byteOffset, iovas.length * 2)
-    for (let i = 0; i < from.length; i += 2) {
-      if (this.translate(from[i + 1]! | 0, from[i]! | 0, need) !== 0) return i / 2
+    const tlb = this.#tlb
+    const walker = this.#only
+    for (let i = 0; i < from.length; i = (i + 2) | 0) {
+      const fault =
+        tlb === undefined || walker === undefined
+          ? this.translate(from[i + 1]!, from[i]!, need)
+          : this.#through(tlb, walker, from[i + 1]!, from[i]!, need)
+      if (fault !== 0) return i / 2
       to[i] = R[1]!
       to[i + 1] = R[0]!
     }
