@@ -21,12 +21,14 @@ import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
 import { mtkIommuV1 } from '../../../packages/formats/mtk-iommu-v1/src/index.ts'
 import { omapIommu } from '../../../packages/formats/omap-iommu/src/index.ts'
 import { powervrRogue } from '../../../packages/formats/powervr-rogue/src/index.ts'
+import { ppcTce } from '../../../packages/formats/ppc-tce/src/index.ts'
 import { ppc64Radix } from '../../../packages/formats/ppc64-radix/src/index.ts'
 import { qcomA2xx } from '../../../packages/formats/qcom-a2xx/src/index.ts'
 import { riscv64 } from '../../../packages/formats/riscv64/src/index.ts'
 import { riscv64G } from '../../../packages/formats/riscv64-g/src/index.ts'
 import { rockchipIommu } from '../../../packages/formats/rockchip-iommu/src/index.ts'
 import { s390Dat } from '../../../packages/formats/s390-dat/src/index.ts'
+import { s390Zpci } from '../../../packages/formats/s390-zpci/src/index.ts'
 import { sprdIommu } from '../../../packages/formats/sprd-iommu/src/index.ts'
 import { sun50iIommu } from '../../../packages/formats/sun50i-iommu/src/index.ts'
 import { sv32 } from '../../../packages/formats/sv32/src/index.ts'
@@ -75,7 +77,9 @@ export const GROUPS: readonly FormatGroup[] = [
       exynosSysmmu,
       mtkIommuV1,
       omapIommu,
+      ppcTce,
       rockchipIommu,
+      s390Zpci,
       sprdIommu,
       sun50iIommu,
       tegraSmmu,

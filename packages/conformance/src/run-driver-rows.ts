@@ -11,7 +11,9 @@ import {
   type LeafKind,
   type LeafSize,
   type LevelNode,
+  nodeOf,
   Prot,
+  slotBytes,
   type TableKind,
   type VectorBinding,
   type VectorMembers,
@@ -21,6 +23,7 @@ import { type DriverFactsDocument, type FactList, PAGE_COLUMNS, type RecordedWal
 import { countOf, hexOf, levelOf, protAt, rawOf } from './fields.ts'
 import { canonical, entryText } from './notation.ts'
 import { codeOf, ourError, type Place, type Report } from './report.ts'
+import type { LeafSlot } from './snapshot.ts'
 import { ROW_MEMORY, requestOf, Subject } from './subject.ts'
 
 /** Bytes beside the tables of a row: a flat table may be megabytes. */
@@ -87,12 +90,14 @@ class FactsRun {
     this.#report.check(place, answer, String(row[answer]), hex(got))
   }
 
-  /** A leaf, mapped alone; or encoded alone, where it grants nothing and a table would refuse it. */
+  /** A leaf, mapped alone; or encoded alone, where it grants nothing or lies beyond `oas`: a table would refuse it, and the driver did not. */
   #page(row: VectorMembers, place: Place): void {
     const subject = this.#table()
     if (subject === undefined) throw new Error('facts of pages need a config')
     const prot = this.#binding.prot?.(row, subject.table) ?? protAt(row.prot, `${place.at}.prot`)
-    if ((prot & (Prot.READ | Prot.WRITE)) === 0 && row.raw !== null) this.#encoded(subject, row, prot, place)
+    const beyond = hexOf(row.paddr, `${place.at}.paddr`) >> BigInt(subject.table.geometry.oas) !== 0n
+    const refused = beyond || (prot & (Prot.READ | Prot.WRITE)) === 0
+    if (refused && row.raw !== null) this.#encoded(subject, row, prot, place)
     else this.#mapped(subject, row, prot, place)
   }
 
@@ -101,15 +106,14 @@ class FactsRun {
     const pgsize = countOf(row.pgsize, `${place.at}.pgsize`)
     const { unit = pgsize } = this.#binding
     const got = table.mapPages(iova, hexOf(row.paddr, `${place.at}.paddr`), unit, pgsize / unit, prot)
-    const { leaves, broken } = subject.snapshot()
+    const slots = leafSlots(subject, iova, pgsize)
     if (got.mapped > 0) table.unmapPages(iova, unit, pgsize / unit)
-    table.trim()
+    table.trim({ first: iova, last: iova + rootSlot(subject) - 1n })
     const expected = { mapped: row.raw === null ? 0 : pgsize, error: ourError(row.error as string | null, this.#binding.errors) }
     const error = got.error === undefined ? null : codeOf(got.error)
     this.#report.check(place, 'result', canonical(expected), canonical({ mapped: got.mapped, error }))
-    this.#report.check(place, 'broken entries', '[]', canonical(broken))
-    const [first] = leaves
-    this.#report.check(place, 'slots', String(row.raw === null ? 0 : pgsize / (first?.bytes ?? pgsize)), String(leaves.length))
+    const [first] = slots
+    this.#report.check(place, 'slots', String(row.raw === null ? 0 : pgsize / (first?.bytes ?? pgsize)), String(slots.length))
     if (row.raw === null) return
     const entry = { iova, level: levelOf(row.level, `${place.at}.level`), raw: rawOf(row.raw, `${place.at}.raw`) }
     this.#report.check(place, 'first slot', entryText(entry), first === undefined ? 'none' : entryText(first))
@@ -148,6 +152,24 @@ class FactsRun {
     const raw = bits | kind.set | deposit(hexOf(row['table address'], place.at), kind.address)
     this.#report.check(place, 'raw', String(row.raw), hex(raw))
   }
+}
+
+/** The slots of leaves from an address on, up to the first that is none: one more than a page has would be seen. */
+function leafSlots({ table, binding }: Subject, iova: bigint, pgsize: number): LeafSlot[] {
+  const slots: LeafSlot[] = []
+  for (let at = iova; at <= iova + BigInt(pgsize) && at < iova + (1n << BigInt(table.geometry.ias)); ) {
+    const leaf = table.walk(at).at(-1)
+    if (leaf?.type !== 'leaf') break
+    const bytes = slotBytes(leaf.node)
+    slots.push({ iova: leaf.iova, level: binding.level(leaf.node), raw: leaf.raw, bytes })
+    at += BigInt(bytes)
+  }
+  return slots
+}
+
+/** Bytes that an entry of the root translates. */
+function rootSlot({ table: { geometry } }: Subject): bigint {
+  return BigInt(slotBytes(nodeOf(geometry, geometry.top)))
 }
 
 function isWrittenTable(kind: LevelNode['kinds'][number]): kind is TableKind {

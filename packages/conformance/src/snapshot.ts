@@ -79,10 +79,15 @@ function firstDifference(
   got: readonly TableEntry[],
 ): { readonly index: number; readonly expected: string; readonly got: string } | undefined {
   for (let index = 0; index < Math.max(expected.length, got.length); index++) {
+    if (isSame(expected[index], got[index])) continue
     const sides = { expected: textAt(expected, index), got: textAt(got, index) }
     if (sides.expected !== sides.got) return { index, ...sides }
   }
   return undefined
+}
+
+function isSame(one: TableEntry | undefined, other: TableEntry | undefined): boolean {
+  return one !== undefined && one.iova === other?.iova && one.level === other.level && one.raw === other.raw
 }
 
 function textAt(entries: readonly TableEntry[], index: number): string {

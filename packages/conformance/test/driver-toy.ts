@@ -160,6 +160,8 @@ export const driverFacts = (): Json & { rows: JsonValue[][] } => ({
     ['PD', M2, ['READ'], '0xc0200000', '0xc0200005', null],
     ['PT', 4096, [], '0x80003000', '0x80003007', null],
     [null, 8192, RW, '0x80003000', null, 'EINVAL'],
+    ['PT', 4096, RW, '0x180003000', '0x80003003', null],
+    [null, 4096, RW, '0x180003000', null, 'ERANGE'],
   ],
   rootColumns: ['root address', 'register', 'value'],
   roots: [['0x80004000', 'BASE', '0x80004000']],

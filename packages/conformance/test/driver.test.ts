@@ -15,7 +15,7 @@ test.each([driverOperations(), walks()])('a file passes as it is', (json) => {
 
 test('rows that a format has no answer to are counted, with the reason', () => {
   const outcome = run(driverFacts())
-  expect(outcome, describeOutcome(outcome, 'file')).toMatchObject({ status: 'passed', reason: '7 of 8 rows: no such colour here' })
+  expect(outcome, describeOutcome(outcome, 'file')).toMatchObject({ status: 'passed', reason: '9 of 10 rows: no such colour here' })
 })
 
 test('parts of dumps that a binding leaves out are named', () => {
@@ -81,6 +81,8 @@ test.each([
   ['rows.2.4', '0x80003003', 'rows[2]', 'raw'],
   ['rows.2.0', 'PD', 'rows[2]', 'level'],
   ['rows.3.5', 'ERANGE', 'rows[3]', 'result'],
+  ['rows.4.4', '0x80003007', 'rows[4]', 'raw'],
+  ['rows.5.5', 'EINVAL', 'rows[5]', 'result'],
   ['tables.0.2', '0x80001007', 'tables[0]', 'raw'],
   ['tables.0.0', 'PT', 'tables[0]', 'level'],
   ['roots.0.2', '0x1', 'roots[0]', 'value'],

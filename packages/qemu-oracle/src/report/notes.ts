@@ -63,6 +63,12 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'omap-iommu': [
     'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The effect of endianness and element sizes.',
   ],
+  's390-zpci': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. Table offset and length; roots of segment tables.',
+  ],
+  'ppc-tce': [
+    'Recorded from the Linux driver, and an independent walker agrees. No hardware walker. What bridges do with bits below the address.',
+  ],
   'sprd-iommu': ['Recorded from the Linux driver, and an independent walker agrees. No hardware walker. What bits 31:20 of an entry do.'],
   'mtk-iommu-v1': ['Recorded from the Linux driver, and an independent walker agrees. No hardware walker. The alignment of the table.'],
   'apple-dart': ['What hardware reads: there is no walker in QEMU and no dump; vectors alone.'],
