@@ -71,11 +71,12 @@ async function walkStream(report: FaultReport, found: Targets): Promise<FaultWal
   const streams = scan?.streams ?? []
   const of = `the stream ${hex(BigInt(report.sid ?? 0))}`
   if (report.fault.type === 'bad-stream') {
-    const agrees = streams.length === 0
+    const agrees = streams.every(({ config }) => config === 'bad-stream')
     return { walks: [], agrees, text: `${of} has ${agrees ? 'no' : 'an'} entry in the tables`, findings }
   }
   if (targets.length === 0) {
-    const text = streams.length === 0 ? `${of} has no entry in the tables` : `${of}: ${streams.map(({ config }) => config).join(', ')}`
+    const none = streams.every(({ config }) => config === 'bad-stream')
+    const text = none ? `${of} has no entry in the tables` : `${of}: ${streams.map(({ config }) => config).join(', ')}`
     return { walks: [], agrees: undefined, text, findings }
   }
   return walkTargets(report, found)

@@ -1,5 +1,5 @@
 /** What a command works on: tables of a format, found by registers or roots; or the streams of an IOMMU. */
-import { type AnyFmt, agreedConfig, type FoundRoot, type ReadMemory } from '@io-pgtable/core'
+import { type AnyFmt, agreedConfig, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
 import {
   AmdViScanner,
   type CoreRoot,
@@ -77,7 +77,8 @@ interface Iommu {
   readonly title: string
   readonly needs: readonly string[]
   readonly optional: readonly string[]
-  scan(registers: Readonly<Record<string, bigint>>, read: ReadMemory): { run(): StreamScan }
+  /** @param only the one stream that is looked at */
+  scan(registers: Readonly<Record<string, bigint>>, read: ReadMemory, only?: number): { run(): StreamScan }
 }
 
 const at = (registers: Readonly<Record<string, bigint>>, name: string): bigint => registers[name] as bigint
@@ -92,26 +93,26 @@ export const IOMMUS: Readonly<Record<string, Iommu>> = {
     title: 'Arm SMMUv3: stream table, context descriptors, both stages',
     needs: ['strtabBase', 'strtabBaseCfg'],
     optional: ['idr1'],
-    scan: (r, read) =>
-      new Smmuv3Scanner({ strtabBase: at(r, 'strtabBase'), strtabBaseCfg: at(r, 'strtabBaseCfg'), ...given(r, 'idr1') }, read, ROLES),
+    scan: (r, read, only) =>
+      new Smmuv3Scanner({ strtabBase: at(r, 'strtabBase'), strtabBaseCfg: at(r, 'strtabBaseCfg'), ...given(r, 'idr1') }, read, ROLES, only),
   },
   vtd: {
     title: 'Intel VT-d: root, context and PASID tables',
     needs: ['rtaddr'],
     optional: ['cap', 'gsts'],
-    scan: (r, read) => new VtdScanner({ rtaddr: at(r, 'rtaddr'), ...given(r, 'cap', 'gsts') }, read, ROLES),
+    scan: (r, read, only) => new VtdScanner({ rtaddr: at(r, 'rtaddr'), ...given(r, 'cap', 'gsts') }, read, ROLES, only),
   },
   amdvi: {
     title: 'AMD-Vi: device table',
     needs: ['devtab'],
     optional: [],
-    scan: (r, read) => new AmdViScanner({ devtab: at(r, 'devtab') }, read, ROLES),
+    scan: (r, read, only) => new AmdViScanner({ devtab: at(r, 'devtab') }, read, ROLES, only),
   },
   riscv: {
     title: 'RISC-V IOMMU: device and process directories',
     needs: ['ddtp', 'capabilities'],
     optional: [],
-    scan: (r, read) => new RiscvIommuScanner({ capabilities: at(r, 'capabilities'), ddtp: at(r, 'ddtp') }, read, ROLES),
+    scan: (r, read, only) => new RiscvIommuScanner({ capabilities: at(r, 'capabilities'), ddtp: at(r, 'ddtp') }, read, ROLES, only),
   },
 }
 
@@ -201,7 +202,7 @@ async function openStreams(iommu: Iommu, options: TargetOptions, image: MemoryIm
     throw new UsageError(
       `${missing.map((name) => `--${optionName(name)} VALUE`).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} needed`,
     )
-  const scanner = iommu.scan(registers, image.read)
+  const scanner = iommu.scan(registers, image.read, options.sid === undefined ? undefined : Number(options.sid))
   const { streams, ...scan } = await image.loading(() => scanner.run())
   return { ...scan, streams: streams.filter((stream) => isWanted(stream, options)) }
 }
@@ -286,7 +287,13 @@ export const REGISTER_OPTIONS: readonly string[] = [
 export function targetName({ tables, stream }: Target): string {
   if (stream === undefined) return tables.name
   const pasid = stream.pasid === undefined ? '' : ` pasid ${stream.pasid}`
-  return `sid ${stream.sid}${pasid} ${tables.name}`
+  return `sid ${hex(stream.sid)} (${busDeviceFunction(stream.sid)})${pasid} ${tables.name}`
+}
+
+/** A PCI requester id as bus:device.function. */
+export function busDeviceFunction(sid: number): string {
+  const two = (value: number): string => value.toString(16).padStart(2, '0')
+  return `${two((sid >> 8) & 0xff)}:${two((sid >> 3) & 31)}.${sid & 7}`
 }
 
 /** What tells targets apart in JSON. */

@@ -59,6 +59,7 @@ export { type LogFormats, type LoggedTables, loggedTables } from './log/sparse.t
 export { isCpuStage1, rulesOf, stageOf } from './rights/rules.ts'
 export { type AmdViRegisters, AmdViScanner, scanAmdVi } from './roots/amdvi.ts'
 export { type CoreRole, type CoreRoot, coreRoots } from './roots/core-roots.ts'
+export { explainStructure, STRUCTURE_OF, STRUCTURES, type StructureKind } from './roots/explain-structure.ts'
 export { type RiscvIommuRegisters, RiscvIommuScanner, scanRiscvIommu } from './roots/riscv.ts'
 export { type Smmuv3Registers, Smmuv3Scanner, type StreamEntry, type StreamTable, scanSmmuv3, streamTable } from './roots/smmuv3.ts'
 export { stage1Of as smmuv3Stage1, stage2Of as smmuv3Stage2 } from './roots/smmuv3-context.ts'

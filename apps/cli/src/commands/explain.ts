@@ -1,6 +1,16 @@
 /** `iopt explain FORMAT DESCRIPTOR`: every bit of one descriptor. */
 import { type AnyFmt, hex, type LevelNode } from '@io-pgtable/core'
-import { type ExplainedField, type ExplainOptions, type Explanation, explain, marks, ruler, summary } from '@io-pgtable/inspect'
+import {
+  type ExplainedField,
+  type ExplainOptions,
+  type Explanation,
+  explain,
+  explainStructure,
+  marks,
+  ruler,
+  STRUCTURES,
+  summary,
+} from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Colors, Io } from '../io.ts'
 import { type Meanings, meaningsOf } from '../meanings.ts'
@@ -20,8 +30,11 @@ interface Options extends RegisterOptions {
 export function addExplain(program: Command, io: Io): void {
   const command = program
     .command('explain')
-    .argument('<format>', 'the format: see iopt formats')
-    .argument('<descriptor...>', 'one or more raw descriptors', (text, before: bigint[] | undefined) => [...(before ?? []), integer(text)])
+    .argument('<format>', `the format: see iopt formats; or a structure of an IOMMU: ${Object.keys(STRUCTURES).join(', ')}`)
+    .argument('<descriptor...>', 'one or more raw descriptors; the 64-bit words of a structure', (text, before: bigint[] | undefined) => [
+      ...(before ?? []),
+      integer(text),
+    ])
     .description('one descriptor: a bit ruler, every field with its meaning and section, reserved bits, what is wrong')
     .option('--level <n>', 'the level as the manual counts (default: the last one); --level=-1', levelOf)
     .option('--config <config>', 'the configuration: a number, a name, or JSON')
@@ -37,6 +50,10 @@ export function addExplain(program: Command, io: Io): void {
 }
 
 function run(io: Io, name: string, descriptors: readonly bigint[], options: Options): void {
+  if (Object.hasOwn(STRUCTURES, name)) {
+    tellStructure(io, name, descriptors, options)
+    return
+  }
   const format = formatOf(formatNameIn(formatOf(name), options.regime))
   const { os } = options
   if (os !== undefined && format.os?.[os] === undefined)
@@ -56,6 +73,19 @@ function run(io: Io, name: string, descriptors: readonly bigint[], options: Opti
     if (options.json) io.out(`${JSON.stringify(explanationJson(explanation))}\n`)
     else io.out(`${[...lines(explanation, io.color), ...otherLevels(format, shape, node, raw, io.color)].join('\n')}\n`)
   }
+}
+
+/** A structure of an IOMMU, as descriptors are. */
+function tellStructure(io: Io, name: string, words: readonly bigint[], { json }: Options): void {
+  const fields = explainStructure(name, words)
+  const title = STRUCTURES[name]?.title ?? name
+  if (json) {
+    const list = fields.map(({ pieces: _, value, ...each }) => ({ ...each, value: hex(value) }))
+    io.out(`${JSON.stringify({ structure: name, title, words: words.map(hex), fields: list })}\n`)
+    return
+  }
+  const rows = fields.map(({ bits, name: each, value, meaning, doc }) => [`  ${bits.join(',')}`, each, hex(value), meaning ?? doc])
+  io.out(`${io.color.bold(title)}  ${words.map(hex).join(' ')}\n${columns(rows).join('\n')}\n`)
 }
 
 interface Place {

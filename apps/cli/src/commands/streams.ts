@@ -1,11 +1,11 @@
 /** `iopt streams`: an IOMMU's devices, and what their tables map. */
 import { hex } from '@io-pgtable/core'
-import { DEFAULT_LIMIT, type Stream } from '@io-pgtable/inspect'
+import { DEFAULT_LIMIT, explainStructure, STRUCTURE_OF, type Stream, type StreamStructure } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { didYouMean } from '../names.ts'
 import { examples, filterOptions, imageOptions, jsonOption, tableOptions } from '../options.ts'
-import { IOMMUS, openTargets, type Targets } from '../targets.ts'
+import { busDeviceFunction, IOMMUS, openTargets, type Targets } from '../targets.ts'
 import { tell } from '../told.ts'
 import { UsageError } from '../usage.ts'
 import { type DumpOptions, dumpRuns } from './dump.ts'
@@ -51,12 +51,24 @@ async function describe(io: Io, found: Targets, options: Options): Promise<void>
   io.err(`${streams.length} streams, ${found.targets.length} page tables\n`)
 }
 
-function streamLines({ sid, pasid, config, stages, structures }: Stream, { color }: Io): string[] {
-  const name = `sid ${sid} (${busDeviceFunction(sid)})${pasid === undefined ? '' : ` pasid ${pasid}`}`
+function streamLines({ sid, pasid, config, why, stages, structures }: Stream, { color }: Io): string[] {
+  const name = `sid ${hex(sid)} (${busDeviceFunction(sid)})${pasid === undefined ? '' : ` pasid ${pasid}`}`
   return [
-    `${color.bold(name)}: ${config}`,
-    ...structures.map(({ name: structure, address, words }) => `  ${structure} at ${hex(address)}: ${words.map(hex).join(' ')}`),
+    `${color.bold(name)}: ${config}${why === undefined ? '' : `, ${why}`}`,
+    ...structures.flatMap((structure) => structureLines(structure)),
     ...stages.map(({ stage, role, registers }) => `  stage ${stage}, ${role}: ${registersText(registers)}`),
+  ]
+}
+
+/** The words, and what they say: the fields that are not 0. */
+function structureLines({ name, address, words }: StreamStructure): string[] {
+  const line = `  ${name} at ${hex(address)}: ${words.map(hex).join(' ')}`
+  const kind = STRUCTURE_OF[name]
+  if (kind === undefined) return [line]
+  const set = explainStructure(kind, words).filter(({ value }) => value !== 0n)
+  return [
+    line,
+    `    ${set.map(({ name: each, value, meaning }) => `${each} ${hex(value)}${meaning === undefined ? '' : ` (${meaning})`}`).join(', ')}`,
   ]
 }
 
@@ -65,10 +77,4 @@ function registersText(registers: Readonly<Record<string, unknown>>): string {
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${typeof value === 'bigint' || typeof value === 'number' ? hex(value) : String(value)}`)
     .join(', ')
-}
-
-/** A PCI requester id. */
-function busDeviceFunction(sid: number): string {
-  const two = (value: number): string => value.toString(16).padStart(2, '0')
-  return `${two((sid >> 8) & 0xff)}:${two((sid >> 3) & 31)}.${sid & 7}`
 }

@@ -1,6 +1,6 @@
 /** `iopt translate`: the walk of addresses, level by level, and whether an access gets through. */
-import type { Access } from '@io-pgtable/core'
-import { type Tables, type Translation, tablesOf, translate, translationJson } from '@io-pgtable/inspect'
+import { type Access, hex } from '@io-pgtable/core'
+import { type Stream, type Tables, type Translation, tablesOf, translate, translationJson } from '@io-pgtable/inspect'
 import type { Command } from 'commander'
 import { type AccessOptions, accessOf, accessOptions } from '../access.ts'
 import type { Io } from '../io.ts'
@@ -49,10 +49,12 @@ async function run(io: Io, name: string, iovas: readonly bigint[], options: Opti
   const found = await openTargets(name, options)
   tell(io, found.findings, options)
   const way = wayOf(found, options)
+  const untranslated = streamWithoutTables(found)
   for (const iova of iovas) {
-    const result = await found.image.loading(() =>
-      translate(way.first, iova, { ...(access && { access }), ...(way.below && { below: way.below }) }),
-    )
+    const result =
+      untranslated !== undefined
+        ? outcomeOf(untranslated, iova)
+        : await found.image.loading(() => translate(way.first, iova, { ...(access && { access }), ...(way.below && { below: way.below }) }))
     tellOne(io, result, found.targets, { ...options, ...(access && { asked: access }) })
   }
 }
@@ -65,6 +67,22 @@ function tellOne(io: Io, result: Translation, targets: readonly Target[], { json
   const target = targets.find(({ tables }) => tables.name === result.tables?.name && tables.geometry === result.tables.geometry)
   const name = target === undefined ? '' : `${io.color.dim(targetName(target))} `
   io.out(`${name}${translationLines(result, io.color, asked).join('\n')}\n`)
+}
+
+/** The one stream of an IOMMU, where it has no tables: bypassed, blocked, or without an entry. */
+function streamWithoutTables({ scan, targets }: Targets): Stream | undefined {
+  if (scan === undefined || targets.length > 0) return undefined
+  const { streams } = scan
+  if (streams.length > 1) throw new UsageError(`${streams.length} streams have no tables: --sid N selects one`)
+  if (streams.length === 0) throw new UsageError('no stream was found: --sid N selects one')
+  return streams[0]
+}
+
+function outcomeOf({ sid, config, why = 'its tables cannot be followed' }: Stream, iova: bigint): Translation {
+  const nothing = { iova, tables: undefined, walk: [] }
+  if (config === 'bypass') return { ...nothing, paddr: iova, bypass: true }
+  const type = config === 'blocked' || config === 'bad-stream' ? config : 'bad-config'
+  return { ...nothing, fault: { type, level: undefined, stage: undefined, reason: `stream ${hex(sid)}: ${why}` } }
 }
 
 /** The tables that an address meets first, and those behind them. */

@@ -1,6 +1,6 @@
 /** Physical memory of which only parts are known, in files that are never loaded whole. What is not in them is unknown, not zero. */
 import { IoPgtableError, type ReadMemory } from '@io-pgtable/core'
-import { min } from '../minmax.ts'
+import { max, min } from '../minmax.ts'
 import { CHUNK, type Chunk, PageCache, PageMiss } from './page-cache.ts'
 import { findSegment, type Segment, sortSegments } from './segments.ts'
 
@@ -32,6 +32,7 @@ export class MemoryImage {
     this.known = this.segments.reduce((sum, { size }) => sum + size, 0n)
     this.#cache = new PageCache(this.segments, Math.floor(Math.max(options.cacheBytes ?? CACHE_BYTES, LEAST_CACHE) / CHUNK))
     chunkReaders.set(this.read, (paddr, byteLength) => this.#chunkAt(paddr, byteLength))
+    nextKnownOf.set(this.read, (paddr) => this.#nextKnown(paddr))
   }
 
   /** Pages of 4 KiB that were read from sources so far. */
@@ -125,6 +126,20 @@ export class MemoryImage {
     return min(end, wanted)
   }
 
+  /** The first known address from `paddr` on; undefined where there is none. */
+  #nextKnown(paddr: bigint): bigint | undefined {
+    let low = 0
+    let high = this.segments.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const { paddr: first, size } = this.segments[middle] as Segment
+      if (first + size <= paddr) low = middle + 1
+      else high = middle
+    }
+    const segment = this.segments[low]
+    return segment && max(segment.paddr, paddr)
+  }
+
   /** Tables lie close to each other: the segment of the last read is tried first. */
   #find(paddr: bigint): number {
     const last = this.segments[this.#segment]
@@ -149,6 +164,19 @@ const chunkReaders = new WeakMap<ReadMemory, ChunkReader>()
 /** The quick way into the image whose `read` this is; undefined for other memory. */
 export function chunkReaderOf(read: ReadMemory): ChunkReader | undefined {
   return chunkReaders.get(read)
+}
+
+const nextKnownOf = new WeakMap<ReadMemory, (paddr: bigint) => bigint | undefined>()
+
+/**
+ * Of entries that stand behind an unknown one, the first that is known: an image says where its next bytes are, and other memory nothing.
+ * @param entry address and bytes of the unknown entry, and its index
+ * @returns an index below `to`; `to` where there is none
+ */
+export function nextKnownEntry(read: ReadMemory, paddr: bigint, bytes: number, index: number, to: number): number {
+  const next = nextKnownOf.get(read)?.(paddr + BigInt(bytes))
+  if (next === undefined) return to
+  return Math.min(to, index + Number((next - paddr + BigInt(bytes - 1)) / BigInt(bytes)))
 }
 
 /** Runs a part of a task; what it misses is noted, for the part to be run again with the others. */

@@ -25,7 +25,7 @@ export class Frame {
   readonly inherited: Inherited
   /** The entries that are looked at, and the next one of them; of a table that is remembered: its items. */
   readonly from: number
-  readonly to: number
+  to: number
   at: number
   /** The words of its entries, entry `from` at `word`. */
   words: Int32Array = NO_WORDS
@@ -36,6 +36,8 @@ export class Frame {
   #key = -1
   /** What is remembered of it: it is gone through in place of the words. */
   replay: TableMemo | undefined = undefined
+  /** Tables from the root on, itself included. */
+  depth = 1
   /** It was gone through before: what is wrong with it was told. */
   again = false
   /** What is to be remembered. */

@@ -6,6 +6,7 @@
  */
 
 import { type LaneKind, type LaneLeaf, type LaneNode, type LaneTable, laneLeafOf, laneNodes } from '@io-pgtable/core/compiled'
+import { nextKnownEntry } from '../image/image.ts'
 import { Frame, type OtherHalf } from './frame.ts'
 import { Inherited } from './inherited.ts'
 import { joined } from './joined.ts'
@@ -23,6 +24,8 @@ const MAX_TABLES = 2 ** 20
 const MAX_REMEMBERED = 2 ** 20
 /** No geometry has more levels; one that points back to itself would have no end. */
 const MAX_DEPTH = 12
+/** Parts of one table, between holes of the memory. */
+const MOST_PARTS = 2 ** 10
 
 export class LeafWalk {
   readonly findings: WalkFindings
@@ -124,6 +127,7 @@ export class LeafWalk {
     if (from >= to) return
     const frame = new Frame(node, table, base, inherited, from, to)
     frame.before = this.#leaves
+    frame.depth = (this.#stack.at(-1)?.depth ?? 0) + 1
     frame.other = other
     frame.first = first
     frame.end = end
@@ -152,10 +156,11 @@ export class LeafWalk {
     return this.#spend(frame.to - frame.from)
   }
 
-  #replayed({ node, table, base, inherited, first, end }: Frame, memo: TableMemo): Frame {
+  #replayed({ node, table, base, inherited, depth, first, end }: Frame, memo: TableMemo): Frame {
     const frame = new Frame(node, table, base, inherited, 0, memo.items.length)
     frame.first = first
     frame.end = end
+    frame.depth = depth
     frame.replay = memo
     frame.again = true
     return frame
@@ -164,14 +169,35 @@ export class LeafWalk {
   #read(frame: Frame): void {
     const { node, from, to, table } = frame
     frame.read(this.#memory)
-    if (frame.known === from || this.#memos.size >= MAX_TABLES) frame.key = -1
+    const parts = frame.known < to && !frame.again ? this.#partsOf(frame) : [frame]
+    if (frame.known === from || parts.length > 1 || this.#memos.size >= MAX_TABLES) frame.key = -1
     if (!frame.again) {
-      if (frame.known < to) this.findings.unknown(frame)
+      for (const part of parts) if (part.known < part.to) this.findings.unknown(part)
       if ((this.#stack.length > 0 || this.#isFirstPart()) && this.#isNew(node, table)) this.#count(node, table)
       // What cannot be remembered is work each time
       if (this.#memos.size >= MAX_TABLES) this.#spend(to - from)
     }
-    this.#stack.push(frame)
+    this.#stack.push(...parts.reverse())
+  }
+
+  /** A table of which memory has holes, as the entries before and behind them. */
+  #partsOf(frame: Frame): Frame[] {
+    const parts = [frame]
+    const { to } = frame
+    for (let part = frame; part.known < to && parts.length < MOST_PARTS; ) {
+      const { node, table, base, inherited, known } = part
+      const { stride = node.node.entryBytes } = node.node
+      const behind = nextKnownEntry(this.#tables.read, BigInt(table + known * stride), stride, known, to)
+      if (behind >= to) break
+      part.to = behind
+      part = new Frame(node, table, base, inherited, behind, to)
+      part.depth = frame.depth
+      part.first = frame.first
+      part.end = frame.end
+      part.read(this.#memory)
+      parts.push(part)
+    }
+    return parts
   }
 
   /** A root that stands at two places of the input addresses, the halves of a sign-extended window, is one table. */
@@ -312,7 +338,7 @@ export class LeafWalk {
     const { node, base, inherited, again } = frame
     const child = table.child(lo, hi)
     if (child === undefined) this.findings.invalid(frame, i, joined(lo, hi), 'no table can be at that level')
-    else if (this.#stack.length >= MAX_DEPTH) this.findings.invalid(frame, i, joined(lo, hi), `more than ${MAX_DEPTH} levels`)
+    else if (frame.depth >= MAX_DEPTH) this.findings.invalid(frame, i, joined(lo, hi), `more than ${MAX_DEPTH} levels`)
     else {
       const next = table.address(lo, hi)
       const isCycle = !again && this.#stack.some((above) => above.table === next)

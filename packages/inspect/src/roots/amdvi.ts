@@ -2,7 +2,7 @@
  * From the AMD IOMMU's device table to the tables of every device: AMD I/O Virtualization Technology (IOMMU) Specification, publication
  * 48882, revision 3: 2.2.2.1 device table entry, 2.2.6 guest CR3 tables, 3.4.1 Device Table Base Address Register (MMIO offset 0000h).
  */
-import { extract, type Piece, type ReadMemory } from '@io-pgtable/core'
+import { extract, hex, type Piece, type ReadMemory } from '@io-pgtable/core'
 import { type FormatSet, type Stage, type StreamScan, StreamScanner, type StreamStructure, shown } from './streams.ts'
 import type { Layout, Structure } from './structures.ts'
 import { throughTables } from './through.ts'
@@ -15,10 +15,12 @@ export interface AmdViRegisters {
 const DEVTAB: Layout<'base' | 'size'> = { base: [[51, 12, 12]], size: [[8, 0, 0]] }
 const DTE_BYTES = 32
 /** Device table entry, 2.2.2.1. */
-const DTE: Layout<'V' | 'TV' | 'Mode' | 'GIoV' | 'GV' | 'GLX' | 'GCR3' | 'GuestPagingMode'> = {
+const DTE: Layout<'V' | 'TV' | 'IR' | 'IW' | 'Mode' | 'GIoV' | 'GV' | 'GLX' | 'GCR3' | 'GuestPagingMode'> = {
   V: [[0, 0, 0]],
   TV: [[1, 1, 0]],
   Mode: [[11, 9, 0]],
+  IR: [[61, 61, 0]],
+  IW: [[62, 62, 0]],
   GIoV: [[54, 54, 0]],
   GV: [[55, 55, 0]],
   GLX: [[57, 56, 0]],
@@ -43,16 +45,26 @@ export function scanAmdVi(registers: AmdViRegisters, read: ReadMemory, formats: 
 
 /** The same, to be run again after a page miss: `image.loading(() => scanner.run())`. */
 export class AmdViScanner extends StreamScanner {
-  constructor({ devtab }: AmdViRegisters, read: ReadMemory, formats: FormatSet) {
-    super(read, formats)
+  /** @param only the one stream that is looked at */
+  constructor({ devtab }: AmdViRegisters, read: ReadMemory, formats: FormatSet, only?: number) {
+    super(read, formats, only)
     const count = ((Number(extract(devtab, DEVTAB.size)) + 1) * 4096) / DTE_BYTES
-    this.each('device table', read, { base: extract(devtab, DEVTAB.base), bytes: DTE_BYTES, count }, (entry) => this.#device(entry))
+    if (only !== undefined && only >= count) this.absent(`ILLEGAL_DEV_TABLE_ENTRY: the device table has ${hex(count)} entries`)
+    const array = { base: extract(devtab, DEVTAB.base), bytes: DTE_BYTES, count, only }
+    if (only === undefined || only < count) this.each('device table', read, array, (entry) => this.#device(entry))
   }
 
   /** V = 0: nothing of the device is translated. V = 1, TV = 0: its table fields are not valid, and its requests abort. */
   #device({ index: sid, address, raw }: Structure): void {
-    if (extract(raw, DTE.V) === 0n || extract(raw, DTE.TV) === 0n) return
     const structures = [shown('DTE', address, raw, DTE_BYTES)]
+    const isValid = extract(raw, DTE.V) === 1n
+    if (!isValid || extract(raw, DTE.TV) === 0n) {
+      // tables are full of them: they are told where one is asked for
+      if (this.only === undefined) return
+      if (isValid) this.blocked(sid, 'DTE.TV is clear: requests abort', structures)
+      else this.add({ sid, stages: [], structures })
+      return
+    }
     const mode = extract(raw, DTE.Mode)
     if (mode === 7n) {
       this.finding('error', 'bad-dte', `stream ${sid}`, 'paging mode 7 is reserved (Mode)', raw)
@@ -62,7 +74,9 @@ export class AmdViScanner extends StreamScanner {
     const host: readonly Stage[] = mode === 0n ? [] : [{ stage: 2, role: 'amd-host', registers: { dte } }]
     const guests = extract(raw, DTE.GV) === 1n
     // Without GIoV requests that have no PASID are translated by the host's tables alone
-    if (!guests || extract(raw, DTE.GIoV) === 0n) this.add({ sid, stages: host, structures })
+    const isShut = host.length === 0 && extract(raw, DTE.IR) === 0n && extract(raw, DTE.IW) === 0n
+    if (!guests && isShut) this.blocked(sid, 'DTE.Mode 0 with IR and IW clear: no reads and no writes', structures)
+    else if (!guests || extract(raw, DTE.GIoV) === 0n) this.add({ sid, stages: host, structures })
     if (guests) this.#guests(sid, raw, host, structures)
   }
 

@@ -48,22 +48,33 @@ export function scanRiscvIommu(registers: RiscvIommuRegisters, read: ReadMemory,
 export class RiscvIommuScanner extends StreamScanner {
   readonly #extended: boolean
 
-  constructor({ ddtp, capabilities }: RiscvIommuRegisters, read: ReadMemory, formats: FormatSet) {
-    super(read, formats)
+  /** @param only the one stream that is looked at */
+  constructor({ ddtp, capabilities }: RiscvIommuRegisters, read: ReadMemory, formats: FormatSet, only?: number) {
+    super(read, formats, only)
     this.#extended = extract(capabilities, MSI_FLAT) === 1n
     const mode = Number(extract(ddtp, DDTP.mode))
     if (mode > 4) throw new IoPgtableError('EINVAL', 'ddtp', `iommu_mode ${mode} of ${hex(ddtp)}: 0 to 4 expected`, { value: ddtp })
     // 0 is Off, 1 is Bare: neither has a directory
-    if (mode >= 2) this.#directory(extract(ddtp, DDTP.PPN), mode - 2, 0)
+    if (mode === 0) this.absent('cause 256: all inbound transactions are disallowed (ddtp is Off)')
+    if (mode === 1 && only !== undefined) this.add({ sid: only, stages: [], structures: [] })
+    if (mode < 2) return
+    const reach = DDI[this.#extended ? 'extended' : 'base'].slice(0, mode - 1).reduce((bits, each) => bits + each, 0)
+    if (only !== undefined && only >= 2 ** reach) this.absent(`cause 260: the device_id is wider than the ${reach} bits of the directory`)
+    else this.#directory(extract(ddtp, DDTP.PPN), mode - 2, 0)
   }
 
   #directory(base: bigint, level: number, first: number): void {
     const bits = DDI[this.#extended ? 'extended' : 'base']
     const bytes = level > 0 ? 8 : this.#extended ? 64 : 32
-    const array = { base, bytes, count: 2 ** (bits[level] ?? 0) }
+    const below = bits.slice(0, level).reduce((sum, each) => sum + each, 0)
+    const only = this.only === undefined ? undefined : Math.floor(this.only / 2 ** below) % 2 ** (bits[level] ?? 0)
+    const array = { base, bytes, count: 2 ** (bits[level] ?? 0), only }
     this.each(`device directory, level ${level}`, this.read, array, (entry) => {
       const id = first + entry.index
-      if (extract(entry.raw, VALID) === 0n) return
+      if (extract(entry.raw, VALID) === 0n) {
+        this.absent(`cause 258: entry ${entry.index} of the device directory, level ${level}, is not valid`)
+        return
+      }
       if (level === 0) this.#device(id, entry, bytes)
       else this.#directory(extract(entry.raw, PPN), level - 1, id * 2 ** (bits[level - 1] ?? 0))
     })

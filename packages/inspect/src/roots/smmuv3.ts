@@ -81,10 +81,24 @@ export class Smmuv3Scanner extends StreamScanner {
   readonly table: StreamTable
   readonly #entryCounts: Record<StreamEntry, number> = { invalid: 0, abort: 0, bypass: 0, 'stage 1': 0, 'stage 2': 0, nested: 0 }
 
-  constructor(registers: Smmuv3Registers, read: ReadMemory, formats: FormatSet) {
-    super(read, formats)
+  /** @param only the one stream that is looked at */
+  constructor(registers: Smmuv3Registers, read: ReadMemory, formats: FormatSet, only?: number) {
+    super(read, formats, only)
     this.table = streamTable(registers)
     const { base, format, sidBits } = this.table
+    const wanted = extract(registers.strtabBase, ADDRESS)
+    if (wanted !== base)
+      this.finding(
+        'warning',
+        'misaligned-base',
+        'STRTAB_BASE',
+        `${hex(wanted)} is not aligned to the table: it is read at ${hex(base)}`,
+        wanted,
+      )
+    if (only !== undefined && only >= 2 ** sidBits) {
+      this.absent(`C_BAD_STREAMID: the stream table has ${hex(2 ** sidBits)} entries`)
+      return
+    }
     if (format === 'linear') this.#entries(base, 0, 2 ** sidBits)
     else this.#level1()
   }
@@ -97,12 +111,17 @@ export class Smmuv3Scanner extends StreamScanner {
   /** 3.3.1.2: StreamID bits above SPLIT index descriptors, whose Span says how many STEs follow. */
   #level1(): void {
     const { base, split, sidBits } = this.table
-    const array = { base, bytes: L1_BYTES, count: 2 ** Math.max(0, sidBits - split) }
+    const only = this.only === undefined ? undefined : Math.floor(this.only / 2 ** split)
+    const array = { base, bytes: L1_BYTES, count: 2 ** Math.max(0, sidBits - split), only }
     this.each('level 1 stream table', this.read, array, ({ index, raw }) => {
       const span = Number(extract(raw, SPAN))
       // 12 to 31 behave as 0
-      if (span === 0 || span > 11) return
-      const count = 2 ** (span - 1)
+      const count = span === 0 || span > 11 ? 0 : 2 ** (span - 1)
+      if (this.only !== undefined && this.only - index * 2 ** split >= count) {
+        this.absent(`C_BAD_STREAMID: level 1 descriptor ${index} has ${count} entries`)
+        return
+      }
+      if (count === 0) return
       const place = `level 1 stream table descriptor ${index}`
       if (span > split + 1) this.finding('error', 'bad-span', place, `Span ${span} is more than SPLIT + 1 (${split + 1})`, raw)
       else this.#entries(extract(raw, ADDRESS) & -BigInt(count * STE_BYTES), index * 2 ** split, Math.min(count, 2 ** sidBits))
@@ -110,7 +129,8 @@ export class Smmuv3Scanner extends StreamScanner {
   }
 
   #entries(base: bigint, firstSid: number, count: number): void {
-    this.each('stream table', this.read, { base, bytes: STE_BYTES, count }, (ste) => this.#ste(firstSid + ste.index, ste))
+    const only = this.only === undefined ? undefined : this.only - firstSid
+    this.each('stream table', this.read, { base, bytes: STE_BYTES, count, only }, (ste) => this.#ste(firstSid + ste.index, ste))
   }
 
   #ste(sid: number, { address, raw }: Structure): void {
@@ -118,8 +138,13 @@ export class Smmuv3Scanner extends StreamScanner {
     // Config 0b0xx: abort
     const entry = extract(raw, STE.V) === 0n ? 'invalid' : (STREAM_ENTRIES[config] ?? 'abort')
     this.#entryCounts[entry]++
-    if (entry === 'invalid' || entry === 'abort') return
     const structures = [shown('STE', address, raw, STE_BYTES)]
+    if (entry === 'invalid' || entry === 'abort') {
+      // tables are full of them: they are told where one is asked for
+      if (this.only !== undefined)
+        this.blocked(sid, entry === 'abort' ? 'STE.Config: aborted, and no event is recorded' : 'C_BAD_STE: STE.V is clear', structures)
+      return
+    }
     const stage2 = config & 2 ? this.#stage2(sid, raw) : []
     if (stage2 === undefined) return
     if (config & 1) this.#contexts(sid, raw, structures, stage2)

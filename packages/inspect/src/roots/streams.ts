@@ -3,8 +3,9 @@
  * role's registers would hold; the caller says which format that is.
  */
 import type { AnyFmt, ReadMemory } from '@io-pgtable/core'
-import { IoPgtableError } from '@io-pgtable/core'
+import { hex, IoPgtableError } from '@io-pgtable/core'
 import { type Finding, Findings, type Severity } from '../finding.ts'
+import { nextKnownEntry } from '../image/image.ts'
 import { type Tables, tablesAt } from '../leaves/tables.ts'
 import { readStructures, type Structure, wordsOfStructure } from './structures.ts'
 import { throughTables } from './through.ts'
@@ -55,11 +56,21 @@ export interface Stream {
   readonly sid: number
   /** SubstreamID, PASID, process_id. */
   readonly pasid?: number
-  /** What is done with its transactions. */
-  readonly config: 'bypass' | 'stage 1' | 'stage 2' | 'nested'
+  /** What is done with its transactions. `bad-stream`: there is no entry for it. */
+  readonly config: 'bypass' | 'stage 1' | 'stage 2' | 'nested' | 'blocked' | 'bad-stream'
+  /** Of one that is blocked, or has no entry: what hardware records, and why. */
+  readonly why?: string
   readonly stages: readonly Stage[]
   readonly tables: readonly StageTables[]
   readonly structures: readonly StreamStructure[]
+}
+
+/** Structures that follow one another; `only`: one of them is looked at. */
+export interface StructureArray {
+  readonly base: bigint
+  readonly bytes: number
+  readonly count: number
+  readonly only?: number | undefined
 }
 
 export interface StreamScan {
@@ -83,12 +94,15 @@ export abstract class StreamScanner {
   readonly #findings: Findings = new Findings()
   readonly #todo: (() => void)[] = []
   readonly #formats: FormatSet
+  /** The one stream that is looked at; undefined: all. */
+  protected readonly only: number | undefined
   protected readonly read: ReadMemory
   #visited = 0
 
-  constructor(read: ReadMemory, formats: FormatSet) {
+  constructor(read: ReadMemory, formats: FormatSet, only?: number) {
     this.read = read
     this.#formats = formats
+    this.only = only
   }
 
   /** Goes on to the end. @throws what reading throws: calling it again goes on there */
@@ -117,19 +131,47 @@ export abstract class StreamScanner {
   protected each(
     place: string,
     read: ReadMemory,
-    array: { readonly base: bigint; readonly bytes: number; readonly count: number },
+    array: StructureArray,
     visit: (structure: Structure) => void,
-    first = 0,
+    first = array.only ?? 0,
   ): void {
-    const { base, bytes, count } = array
+    const { base, bytes } = array
+    const count = array.only === undefined ? array.count : Math.min(array.count, array.only + 1)
     this.later(() => {
       const { list, known } = readStructures(read, base, bytes, first, count)
       if (!this.#visit(place, base, list.length)) return
       const next = first + list.length
       for (const structure of list) visit(structure)
       if (known && next < count) this.each(place, read, array, visit, next)
-      if (!known) this.finding('error', 'unknown-memory', place, `entries ${next} to ${count - 1} are not in the image`, base)
+      if (!known) this.#behindHole(place, read, array, visit, next, count)
     })
+  }
+
+  /** Goes on where memory is known again. */
+  #behindHole(
+    place: string,
+    read: ReadMemory,
+    array: StructureArray,
+    visit: (structure: Structure) => void,
+    from: number,
+    count: number,
+  ): void {
+    const { base, bytes } = array
+    const next = nextKnownEntry(read, base + BigInt(from * bytes), bytes, from, count)
+    const what = next - from === 1 ? `entry ${from} is` : `entries ${from} to ${next - 1} are`
+    this.finding('error', 'unknown-memory', place, `${what} not in the image, at ${hex(base + BigInt(from * bytes))}`, base)
+    if (next < count) this.each(place, read, array, visit, next)
+  }
+
+  /** A stream that no entry is for. `event`: what hardware records. */
+  protected absent(event: string): void {
+    if (this.only !== undefined)
+      this.#streams.push({ sid: this.only, config: 'bad-stream', why: event, stages: [], structures: [], tables: [] })
+  }
+
+  /** A stream of which nothing gets through. */
+  protected blocked(sid: number, why: string, structures: readonly StreamStructure[]): void {
+    this.#streams.push({ sid, config: 'blocked', why, stages: [], structures, tables: [] })
   }
 
   #visit(place: string, base: bigint, count: number): boolean {

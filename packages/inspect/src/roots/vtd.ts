@@ -69,8 +69,9 @@ export class VtdScanner extends StreamScanner {
   readonly #cap: bigint | undefined
   #buses = 0
 
-  constructor({ rtaddr, cap, gsts }: VtdRegisters, read: ReadMemory, formats: FormatSet) {
-    super(read, formats)
+  /** @param only the one stream that is looked at */
+  constructor({ rtaddr, cap, gsts }: VtdRegisters, read: ReadMemory, formats: FormatSet, only?: number) {
+    super(read, formats, only)
     this.#cap = cap
     this.root = extract(rtaddr, POINTER)
     const mode = extract(rtaddr, TTM)
@@ -80,7 +81,8 @@ export class VtdScanner extends StreamScanner {
       })
     if (gsts !== undefined && extract(gsts, TES) === 0n)
       this.finding('warning', 'translation-off', 'GSTS', 'translation is off (TES)', gsts)
-    const roots = { base: this.root, bytes: CONTEXT_BYTES, count: 256 }
+    if (only !== undefined && only > 0xffff) this.absent('a source-id has 16 bits')
+    const roots = { base: this.root, bytes: CONTEXT_BYTES, count: 256, only: only === undefined ? undefined : only >> 8 }
     this.each('root table', read, roots, ({ index, raw }) => (mode === 0n ? this.#legacy(index, raw) : this.#scalable(index, raw)))
   }
 
@@ -95,14 +97,21 @@ export class VtdScanner extends StreamScanner {
   }
 
   #legacy(bus: number, root: bigint): void {
-    if (extract(root, PRESENT) === 0n) return
+    if (extract(root, PRESENT) === 0n) {
+      this.absent('fault reason 0x1: the root entry is not present')
+      return
+    }
     this.#buses++
-    const array = { base: extract(root, POINTER), bytes: CONTEXT_BYTES, count: 256 }
+    const only = this.only === undefined ? undefined : this.only & 0xff
+    const array = { base: extract(root, POINTER), bytes: CONTEXT_BYTES, count: 256, only }
     this.each(`context table of bus ${bus}`, this.read, array, (context) => this.#context(bus * 256 + context.index, context))
   }
 
   #context(sid: number, { address, raw }: Structure): void {
-    if (extract(raw, PRESENT) === 0n) return
+    if (extract(raw, PRESENT) === 0n) {
+      this.absent('fault reason 0x2: the context entry is not present')
+      return
+    }
     const structures = [shown('context entry', address, raw, CONTEXT_BYTES)]
     const entry = CONTEXT_ENTRIES[Number(extract(raw, CONTEXT.TT))] ?? 'reserved'
     this.#entries[entry]++
@@ -125,9 +134,14 @@ export class VtdScanner extends StreamScanner {
   /** A bus has two context tables, of devices 0 to 15 and 16 to 31. */
   #scalable(bus: number, root: bigint): void {
     const half = (present: bigint, base: bigint, first: number): void => {
-      if (present === 0n) return
+      const only = this.only === undefined ? undefined : (this.only & 0xff) - first
+      if (only !== undefined && (only < 0 || only > 127)) return
+      if (present === 0n) {
+        this.absent('fault reason 0x39: the root entry is not present')
+        return
+      }
       const place = `context table of bus ${bus}, device ${first / 8} and up`
-      this.each(place, this.read, { base, bytes: SCALABLE_BYTES, count: 128 }, (context) =>
+      this.each(place, this.read, { base, bytes: SCALABLE_BYTES, count: 128, only }, (context) =>
         this.#scalableContext(bus * 256 + first + context.index, context),
       )
     }
@@ -137,7 +151,10 @@ export class VtdScanner extends StreamScanner {
 
   /** The PASID directory of a device: requests without a PASID use RID_PASID. */
   #scalableContext(sid: number, { address, raw }: Structure): void {
-    if (extract(raw, PRESENT) === 0n) return
+    if (extract(raw, PRESENT) === 0n) {
+      this.absent('fault reason 0x41: the context entry is not present')
+      return
+    }
     const before = [shown('scalable-mode context entry', address, raw, SCALABLE_BYTES)]
     const array = { base: extract(raw, SCALABLE.PASIDDIRPTR), bytes: 8, count: 2 ** (Number(extract(raw, SCALABLE.PDTS)) + 7) }
     this.each(`stream ${sid}, PASID directory`, this.read, array, ({ index, raw: entry }) => {
