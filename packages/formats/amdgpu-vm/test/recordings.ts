@@ -68,12 +68,12 @@ export function rebuilt(geometry: Geometry, { leaves, holes, tables }: Dump, emp
     const node = nodeOf(id)
     for (let i = 0n; i < BigInt(count); i++) words.set(at(node, BigInt(iova) + (i << BigInt(node.shift))), BigInt(raw) + i * BigInt(step))
   }
-  const fills = [...places].map(([key, table]) => ({ table, node: nodeOf(key.split(' ')[0] ?? '') }))
+  const fills = new Map([...places].map(([key, table]) => [table, nodeOf(key.split(' ')[0] ?? '')]))
   return (paddr, bytes) => {
-    const fill = fills.find(({ table, node }) => paddr >= table && paddr < table + BigInt(8 << node.bits))
-    if (fill === undefined) return undefined
+    const node = fills.get(paddr - (paddr % APART))
+    if (node === undefined || paddr % APART >= BigInt(8 << node.bits)) return undefined
     const view = new BigUint64Array(bytes / 8)
-    for (let i = 0; i < view.length; i++) view[i] = words.get(paddr + BigInt(i * 8)) ?? BigInt(empty[fill.node.id] ?? '0x0')
+    for (let i = 0; i < view.length; i++) view[i] = words.get(paddr + BigInt(i * 8)) ?? BigInt(empty[node.id] ?? '0x0')
     return new Uint8Array(view.buffer)
   }
 }

@@ -87,5 +87,8 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'amdgpu-vm': [
     'Recorded from the Linux driver amdgpu, and a walker by umr agrees. No hardware walker. It only reads. Leaves that are not aligned.',
   ],
+  'intel-ggtt': [
+    'Recorded from the Linux drivers i915 and xe, and an independent walker agrees. No hardware walker. Ranges of virtual functions.',
+  ],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
