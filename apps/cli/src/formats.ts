@@ -15,6 +15,7 @@ import { etnaviv } from '../../../packages/formats/etnaviv/src/index.ts'
 import { exynosSysmmu } from '../../../packages/formats/exynos-sysmmu/src/index.ts'
 import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
 import { habana } from '../../../packages/formats/habana/src/index.ts'
+import { intelGgtt } from '../../../packages/formats/intel-ggtt/src/index.ts'
 import { intelIpu } from '../../../packages/formats/intel-ipu/src/index.ts'
 import { loongarch64 } from '../../../packages/formats/loongarch64/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
@@ -96,6 +97,7 @@ export const GROUPS: readonly FormatGroup[] = [
       etnaviv,
       gma500Sgx,
       habana,
+      intelGgtt,
       intelIpu,
       maliUtgard,
       powervrRogue,
