@@ -71,4 +71,9 @@ test.each(CASES)('iopt dump $command', async ({ dump, command, roots }) => {
   )
   expect(found.sort()).toEqual(roots.flatMap((i) => leavesOf(expected.roots[i]?.mappings ?? [])).sort())
   expect(found.length).toBeGreaterThan(80)
+  // no entry on the way ends a walk, and somebody may read what it leads to
+  const closed = jsonLines(out).filter(
+    ({ fault, rights }) => fault !== undefined || !/r/.test(JSON.stringify(Object.values(rights as object))),
+  )
+  expect(closed).toEqual([])
 })

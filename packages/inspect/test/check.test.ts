@@ -6,7 +6,9 @@ import { riscv64 } from '@io-pgtable/riscv64'
 import { riscv64G } from '@io-pgtable/riscv64-g'
 import { sun50iIommu } from '@io-pgtable/sun50i-iommu'
 import { vtdSs } from '@io-pgtable/vtdss'
+import { x8632 } from '@io-pgtable/x86-32'
 import { x8664 } from '@io-pgtable/x86-64'
+import { x86Pae } from '@io-pgtable/x86-pae'
 import { describe, expect, test } from 'vitest'
 import { Check, type CheckOptions, checkTables } from '../src/check/check.ts'
 import { CHECK_CODES } from '../src/check/codes.ts'
@@ -463,6 +465,13 @@ describe('policy', () => {
   test('nested too deeply', () => {
     expect(() => parsePolicy('['.repeat(200_000), 'p.json')).toThrow(/^EBADMSG: p\.json: objects and arrays in too many others/)
   })
+})
+
+test('where no entry can withhold execution, as in 32-bit paging of x86, it is no finding', () => {
+  const subject = new Subject(x8632, { pgsizeBitmap: 0x1000n, ias: 32, oas: 32 }).map(0x1000n, 0x9000_0000n, SZ_4K, Prot.READ | Prot.WRITE)
+  expect(checkTables([subject.tables()]).findings).toEqual([])
+  const pae = new Subject(x86Pae, { pgsizeBitmap: 0x1000n, ias: 32, oas: 32 }).map(0x1000n, 0x9000_0000n, SZ_4K, Prot.READ | Prot.WRITE)
+  expect(checkTables([pae.tables()]).findings).toMatchObject([{ code: 'writable-executable' }])
 })
 
 test('a table that many entries point to is one finding, with their number and the first of them', () => {

@@ -246,7 +246,8 @@ function narrowed({ mask, value, other }: Window, { ias, window }: Geometry, rea
 
 function shapeOf({ levels, roots, below, updates, tag }: Walker, geometry: Geometry, bytes: bigint): number {
   if (roots.some((root) => (root & 0xffff_ffffn) + bytes > 1n << 32n || root % 8n !== 0n)) return 0
-  const isApart = ({ byteOrder, stride, next }: LevelNode): boolean => byteOrder === 'big' || stride !== undefined || next !== undefined
+  const isApart = ({ byteOrder, stride, next, exists }: LevelNode): boolean =>
+    byteOrder === 'big' || stride !== undefined || next !== undefined || exists !== undefined
   if (geometry.base !== undefined || geometry.nodes.some(isApart)) return 0
   if (roots.length > 1) return 4
   const kinds = levels.all

@@ -107,13 +107,14 @@ const FAULTS = { ...SECTION, reserved: 'faults' } as const
 function pointerFields(oas: number): readonly Field[] {
   const reserved: readonly Piece[] = [
     [2, 1, 0],
-    [8, 5, 2],
+    [8, 6, 2],
   ]
   return [
     field('P', 0, 0, 'present', SECTION),
     splitField('Reserved', reserved, 'must be zero: there is neither R/W nor U/S here', FAULTS),
     field('PWT', 3, 3, 'page-level write-through', { section: 'SDM 4.9' }),
     field('PCD', 4, 4, 'page-level cache disable', { section: 'SDM 4.9' }),
+    field('A', 5, 5, 'must be zero; emulators set it as accessed, and do not fault', { ...SECTION, reserved: 'zero' }),
     IGNORED,
     field('Beyond', 63, oas, 'must be zero: address bits from MAXPHYADDR on, and no XD here', FAULTS),
   ]

@@ -66,6 +66,12 @@ test('the error code; reserved bits of a pointer are found when cr3 is written',
   expect(told(NPT, [OPEN], 'read', true)).toEqual(['reserved', 3, { exitcode: 0x400, exitinfo1: 0xd }])
 })
 
+test('A of a pointer, which QEMU sets, ends no walk', () => {
+  const rules = rulesOf()
+  expect(pathOf(rules, P | 0x20n, OPEN, OPEN).fault).toBeUndefined()
+  expect(pathOf(rules, P | 0x40n, OPEN, OPEN).fault).toMatchObject({ type: 'reserved', level: 3 })
+})
+
 test('configurations', () => {
   const base = { pgsizeBitmap: 0x20_1000n, ias: 32, oas: 64 }
   expect(x86Pae.configure(base)).toMatchObject({ oas: 52, ias: 32, pgsizeBitmap: 0x20_1000n })

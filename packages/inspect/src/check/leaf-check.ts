@@ -1,5 +1,6 @@
 /** What is to be checked of one leaf size of one node, as masks of 32-bit lanes; and what a descriptor's attribute bits grant. */
 import {
+  CompiledMeaning,
   type FaultType,
   type Geometry,
   type LeafKind,
@@ -73,10 +74,13 @@ const MOST_REMEMBERED = 2 ** 14
 /** Verdicts, equal ones as one object: there are few. */
 export class Verdicts {
   readonly #isCpu: boolean
+  /** Writable memory may be made not executable. */
+  readonly #isChosen: boolean
   readonly #all: Map<string, Verdict> = new Map()
 
   constructor(tables: Tables) {
     this.#isCpu = isCpuStage1(tables)
+    this.#isChosen = this.#isCpu && withholdsExecution(tables)
   }
 
   of(path: PathVerdict): Verdict {
@@ -96,10 +100,20 @@ export class Verdicts {
       memory: caching,
       writable: (rights & Right.WRITE) !== 0,
       executable: this.#isCpu && (rights & Right.EXECUTE) !== 0,
-      writableExecutable: this.#isCpu && isWritableExecutable(rights),
+      writableExecutable: this.#isChosen && isWritableExecutable(rights),
       ...(trap !== undefined && { trap }),
     }
   }
+}
+
+/** Whether some entry lets somebody read and not execute: where none can, as in 32-bit paging of x86, what is writable is executable, too. */
+function withholdsExecution({ geometry, context }: Tables): boolean {
+  const kinds = geometry.nodes.flatMap((node) => node.kinds)
+  return kinds.some((kind) => {
+    const rights = kind.type === 'leaf' ? kind.grants : kind.type === 'table' ? kind.limits : undefined
+    if (rights === undefined) return false
+    return new CompiledMeaning(rights, kind, undefined, context).table.some((row) => ((row & Right.READ) << 2) & ~row)
+  })
 }
 
 export class LeafCheck extends KindCheck {
