@@ -8,7 +8,7 @@ const LIMITS = {
   '@io-pgtable/conformance': '56 kB',
   '@io-pgtable/inspect': '60 kB',
   '@io-pgtable/gpuvm': '10 kB',
-  '@io-pgtable/mmu': '12 kB',
+  '@io-pgtable/mmu': '16 kB',
   '@io-pgtable/iommu': '10 kB',
 }
 const OF_A_FORMAT = '10 kB'

@@ -1,6 +1,8 @@
 /** A live view of hand-made tables: addresses, faults, registers, memory in pieces that grow and go away, and what is refused. */
+import { appleDart } from '@io-pgtable/apple-dart'
+import { armV7s } from '@io-pgtable/arm-v7s'
 import { arm64LpaeS1 } from '@io-pgtable/arm64-lpae-s1'
-import { IoPageTable, IoPgtableError, Prot, pgsizeBitmap, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
+import { deposit, IoPageTable, IoPgtableError, nodeOf, Prot, pgsizeBitmap, SZ_1G, SZ_2M, SZ_4K } from '@io-pgtable/core'
 import { PtPool } from '@io-pgtable/pt-allocator'
 import { riscv64 } from '@io-pgtable/riscv64'
 import { x8664 } from '@io-pgtable/x86-64'
@@ -228,5 +230,43 @@ describe('what is kept', () => {
     const before = process.memoryUsage().heapUsed
     run(1_000_000)
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(1 << 20)
+  })
+})
+
+describe('what a pattern alone does not tell', () => {
+  test('the same leaf below tables of two domains', () => {
+    const ram = new Uint32Array(0x2_0000 / 4)
+    // domain 0 is a client's, nobody may use domain 1
+    ram[0x4000 / 4] = 0x1001
+    ram[0x4004 / 4] = 0x1421
+    ram[0x1000 / 4] = 0x5032
+    ram[0x1400 / 4] = 0x5032
+    const registers = { ttbr0: 0x4000n, ttbcr: 0n, dacr: 1n, sctlr: 0n }
+    const mmu = new Mmu(armV7s, { memory: [{ base: 0n, bytes: ram }], registers })
+    for (let i = 0; i < 4; i++) {
+      expect(mmu.access(0x10n, Access.READ)).toBe(0x5010n)
+      expect(mmu.access(0x10_0010n, Access.READ)).toBe(-1n)
+      expect(mmu.fault()).toMatchObject({ type: 'domain', level: 2 })
+    }
+    expect(mmu.counts.patterns).toBe(4)
+  })
+  test('a table that lies across 4 GiB', () => {
+    const base = 0xffff_0000n
+    const ram = new BigUint64Array(0x2_0000 / 8)
+    const registers = { ttbrs: [base + 0x1_4000n], nLevels: 3, pgsize: 16_384 } as const
+    const [root] = appleDart.rootsFromRegs(registers)
+    const geometry = appleDart.geometry(root?.params ?? ({} as never))
+    const raw = (node: string, paddr: bigint): bigint => {
+      const kind = nodeOf(geometry, node).kinds.find(({ type }) => type === 'table' || type === 'leaf')
+      return kind !== undefined && 'address' in kind ? kind.set | deposit(paddr, kind.address) : 0n
+    }
+    ram[0x1_4000 / 8] = raw('L1', 0xffff_f000n)
+    ram[0xf000 / 8 + 600] = raw('L2', 0x2_0000_0000n)
+    ram[0xf000 / 8 + 5] = raw('L2', 0x3_0000_0000n)
+    const mmu = new Mmu(appleDart, { memory: [{ base, bytes: ram }], registers })
+    for (let i = 0; i < 3; i++) {
+      expect(mmu.access((600n << 14n) + 5n, Access.READ)).toBe(0x2_0000_0005n)
+      expect(mmu.access((5n << 14n) + 5n, Access.READ)).toBe(0x3_0000_0005n)
+    }
   })
 })
