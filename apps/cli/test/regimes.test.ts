@@ -152,6 +152,17 @@ describe('what registers make of an access', () => {
   })
 })
 
+test.each([
+  ['apple-dart2', 'VALID 0, address 31:2 by 16K', '0x97c9d5', '0x97c9d4000', '16384'],
+  ['apple-dart', 'VALID 31, address 23:0 by 4K', '0x80812345', '0x812345000', '4096'],
+])('the TTBR of %s as the hardware holds it: %s', async (format, _, ttbr, table, pgsize) => {
+  const registers = ['--ttbrs', ttbr, '--nLevels', '3', '--reg', `pgsize=${pgsize}`, '--reg', 'oas=42']
+  const { fault } = await answer(format, ...sparseImage([[BigInt(table), 0n]]), ...registers, '0x10')
+  expect([fault?.type, fault?.reason]).toEqual(['translation', expect.stringContaining(`entry 0 of the table at ${table} is 0x0`)])
+  const { code, err } = await run(['translate', format, ...sparseImage([[0n, 0n]]), '--ttbrs', '0x6', ...registers.slice(2), '0x10'])
+  expect([code, err]).toEqual([2, expect.stringMatching(/a TTBR that is marked as valid/)])
+})
+
 describe('names', () => {
   test.each([
     ['x86-64', 'x86_64'],

@@ -9,6 +9,7 @@ import {
   type Agreed,
   checkConfig,
   configError,
+  extract,
   type Field,
   type FormatConfig,
   type FoundRoot,
@@ -46,6 +47,8 @@ export interface DartRegs {
 
 /** What a walk of somebody else's tables needs: {@link DartRegs}, and the page size, which is fixed for a DART. */
 export interface DartHardware extends DartRegs {
+  /** TTBRs raw, as the hardware holds them; what is a multiple of 4K is taken for the address of a table. */
+  readonly ttbrs: readonly bigint[]
   readonly pgsize: number
   /** Output address bits, which no register tells: 36 or 42. Default: those that descriptors carry. */
   readonly oas?: number
@@ -72,6 +75,8 @@ export interface DartVariant {
   readonly missing: bigint
   /** Where an output address stands in a descriptor. */
   readonly address: readonly Piece[]
+  /** TTBR: the bit that marks it as valid, and where the table's address stands. */
+  readonly ttbr: { readonly valid: bigint; readonly address: readonly Piece[] }
   /** Tables are aligned at least to this: address bits below it have no place in a table descriptor. Bytes. */
   readonly tableAlign: number
   /** The bits of a leaf that are neither its address nor its sub-page limits. */
@@ -180,11 +185,21 @@ function rootsFromRegs(
   if (oas !== 36 && oas !== 42) throw wrong('oas', oas, '36 or 42 expected')
   const roots = ttbrs.length
   if (roots !== 1 && roots !== 2 && roots !== 4) throw wrong('ttbrs', roots, '1, 2 or 4 root tables expected')
-  for (const ttbr of ttbrs) if (ttbr % BigInt(SZ_4K) !== 0n) throw wrong('ttbr', ttbr, 'the physical address of a table expected')
+  const tables = ttbrs.map((ttbr) => {
+    const table = tableOf(variant, ttbr)
+    if (table === undefined) throw wrong('ttbr', ttbr, 'a TTBR that is marked as valid, or the physical address of a table, expected')
+    return table
+  })
   const levels = nLevels - 1
   const ias = Math.log2(pgsize) + levels * indexBits(pgsize) + Math.log2(roots)
   const params = { granule: pgsize, levels, roots, ias, oas }
-  return [{ name: 'ttbr', params, roots: ttbrs, first: 0n, last: (1n << BigInt(ias)) - 1n, context: undefined }]
+  return [{ name: 'ttbr', params, roots: tables, first: 0n, last: (1n << BigInt(ias)) - 1n, context: undefined }]
+}
+
+/** The table of a TTBR as the hardware holds it, or of an address, which is a multiple of a page. */
+function tableOf({ ttbr: { valid, address } }: DartVariant, value: bigint): bigint | undefined {
+  if (value % BigInt(SZ_4K) === 0n) return value
+  return value >> 32n === 0n && (value & valid) !== 0n ? extract(value, address) : undefined
 }
 
 const BASE: Readonly<Record<'4K' | '16K', DartConfig>> = {

@@ -14,6 +14,8 @@ const NO_READ = 1n << 8n
 export const appleDart: DartFormat = dartFormat({
   format: 'apple-dart',
   title: 'Apple DART',
+  // T8020: VALID 31, address 23:0 by 4K
+  ttbr: { valid: 1n << 31n, address: [[23, 0, 12]] },
   paddrBits: 36,
   missing: 0x3f0_0000_0000n,
   address: [[35, 12, 12]],

@@ -15,6 +15,8 @@ const NO_READ = 1n << 3n
 export const appleDart2: DartFormat = dartFormat({
   format: 'apple-dart2',
   title: 'Apple DART, shifted addresses',
+  // T8110: VALID 0, address 31:2 by 16K
+  ttbr: { valid: 1n, address: [[31, 2, 14]] },
   paddrBits: 42,
   missing: 0x3000n,
   address: [[37, 10, 14]],
