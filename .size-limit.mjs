@@ -5,7 +5,7 @@ import { packagesIn } from './scripts/workspace.mjs'
 const LIMITS = {
   '@io-pgtable/core': '54 kB',
   '@io-pgtable/pt-allocator': '12 kB',
-  '@io-pgtable/conformance': '56 kB',
+  '@io-pgtable/conformance': '62 kB',
   '@io-pgtable/inspect': '60 kB',
   '@io-pgtable/gpuvm': '10 kB',
   '@io-pgtable/mmu': '16 kB',

@@ -1,5 +1,6 @@
 /** Big-endian bytes put together by hand from the recorded facts, and the geometry that Linux chooses. */
-import { decode, walkAddress } from '@io-pgtable/core'
+import { decode, IoPageTable, walkAddress } from '@io-pgtable/core'
+import { PtPool } from '@io-pgtable/pt-allocator'
 import { expect, test } from 'vitest'
 import { ppcTce } from '../src/index.ts'
 
@@ -46,4 +47,11 @@ test('a table entry, an entry that no driver writes, and what cannot be', () => 
   expect(() => ppcTce.rootsFromRegs({ ...call, tceLevels: 6n })).toThrow(/tceLevels 0x6: 1 to 5 expected/)
   expect(() => ppcTce.rootsFromRegs({ ...call, tceTableSize: 0x1800n })).toThrow(/tceTableSize 0x1800/)
   expect(() => ppcTce.rootsFromRegs({ ...call, tceLevels: 5n })).toThrow(/tceTableSize 0x1000: tables that reach less than 55 bits/)
+})
+
+test('the format only reads', () => {
+  const pool = new PtPool({ base: 0x8000_0000n, size: 0x20_0000 })
+  expect(() => IoPageTable.createRaw(ppcTce, { allocator: pool, pgsizeBitmap: 4096n, ias: 21, oas: 52, cpuPageSize: 4096 })).toThrow(
+    /reads/,
+  )
 })
