@@ -1,5 +1,5 @@
 /** Roots that images say by themselves, in the words of a command line. */
-import { type CoreRole, type CoreRoot, coreRoots, elfNotes, formatOf as imageFormatOf } from '@io-pgtable/inspect'
+import { type CoreRole, type CoreRoot, coreRoots, elfNotes, type Finding, formatOf as imageFormatOf } from '@io-pgtable/inspect'
 import type { Io } from './io.ts'
 import { registerTexts } from './registers.ts'
 import { fileSource } from './source.ts'
@@ -14,15 +14,26 @@ const FORMAT_OF: Readonly<Record<CoreRole, string>> = {
   'riscv-stage1': 'riscv64',
 }
 
+/** A root, the id of its format, and what a command says that takes it. */
+export interface ImageRoot extends CoreRoot {
+  readonly format: string
+  readonly finding: Finding
+}
+
 /** The roots of images, with the id of their format. Files that are no ELF cores have none. */
-export async function imageRoots(images: readonly string[]): Promise<readonly (CoreRoot & { readonly format: string })[]> {
-  const roots: (CoreRoot & { readonly format: string })[] = []
+export async function imageRoots(images: readonly string[]): Promise<readonly ImageRoot[]> {
+  const roots: ImageRoot[] = []
   for (const image of images) {
     const source = fileSource(image)
     if ((await imageFormatOf(source)) !== 'elf') continue
-    for (const root of coreRoots(await elfNotes(source))) roots.push({ ...root, format: FORMAT_OF[root.role] })
+    for (const root of coreRoots(await elfNotes(source))) roots.push({ ...root, format: FORMAT_OF[root.role], finding: foundRoot(root) })
   }
   return roots
+}
+
+function foundRoot({ registers, from }: CoreRoot): Finding {
+  const texts = registerTexts(registers).map(([name, text]) => `${name} ${text}`)
+  return { severity: 'note', code: 'root-of-image', place: from, message: `no register was given: ${texts.join(', ')} are taken` }
 }
 
 /** The command itself. */

@@ -2,7 +2,6 @@
 import { type AnyFmt, agreedConfig, type FoundRoot, hex, type ReadMemory } from '@io-pgtable/core'
 import {
   AmdViScanner,
-  type CoreRoot,
   type Finding,
   type FormatSet,
   type MemoryImage,
@@ -16,10 +15,11 @@ import {
   VtdScanner,
 } from '@io-pgtable/inspect'
 import { configOf, geometryOf } from './configs.ts'
+import type { ImageRoot } from './core-targets.ts'
 import { FORMATS } from './formats.ts'
 import { didYouMean, knownName } from './names.ts'
 import { formatNameIn, fullNames, REGIME } from './regimes.ts'
-import { registersOf, registerTexts, registerValues } from './registers.ts'
+import { registersOf, registerValues } from './registers.ts'
 import { fileSource } from './source.ts'
 import { integer, type Range, UsageError } from './usage.ts'
 
@@ -150,7 +150,7 @@ export async function openTargets(name: string, options: TargetOptions): Promise
   const given = own.length === 0 ? [undefined] : own
   const tables: Tables[] = []
   for (const root of given) tables.push(...(await image.loading(() => formatTables(format, options, image.read, root))))
-  return { image, targets: tables.map((each) => ({ tables: each })), findings: own.map(foundRoot) }
+  return { image, targets: tables.map((each) => ({ tables: each })), findings: own.map(({ finding }) => finding) }
 }
 
 /** Neither a root nor a register. */
@@ -159,15 +159,10 @@ function saysNothing(options: TargetOptions): boolean {
 }
 
 /** The roots of a format that the images say by themselves. */
-async function rootsOfImages({ FORMAT }: AnyFmt, { image = [], imageFormat = 'auto' }: TargetOptions): Promise<readonly CoreRoot[]> {
+async function rootsOfImages({ FORMAT }: AnyFmt, { image = [], imageFormat = 'auto' }: TargetOptions): Promise<readonly ImageRoot[]> {
   if (imageFormat !== 'auto' && imageFormat !== 'elf') return []
   const { imageRoots } = await import('./core-targets.ts')
   return (await imageRoots(image)).filter((root) => root.format === FORMAT)
-}
-
-function foundRoot({ registers, from }: CoreRoot): Finding {
-  const texts = registerTexts(registers).map(([name, text]) => `${name} ${text}`)
-  return { severity: 'note', code: 'root-of-image', place: from, message: `no register was given: ${texts.join(', ')} are taken` }
 }
 
 async function open(options: TargetOptions): Promise<MemoryImage> {
@@ -236,7 +231,7 @@ function tablesOfStream(stream: Stream, { stage }: TargetOptions): readonly Targ
 }
 
 /** The tables of a format: by its registers, or by roots and a configuration. */
-function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory, own?: CoreRoot): readonly Tables[] {
+function formatTables(named: AnyFmt, options: TargetOptions, read: ReadMemory, own?: ImageRoot): readonly Tables[] {
   const { root, config, sid, pasid, stage, regime } = options
   const format = formatOf(formatNameIn(named, regime))
   if (sid !== undefined || pasid !== undefined || stage !== undefined)
