@@ -82,12 +82,12 @@ describe('any access of any format', () => {
     let through = 0
     const faults = new Set<string>()
     // random tables lead to few leaves where there are many levels
-    for (let seed = 1; seed === 1 || (through < 20 && seed < 30); seed++) {
+    for (let seed = 1; seed === 1 || (through < 4 && seed < 30); seed++) {
       const found = compare(format, config, seed, 40)
       through += found.through
       for (const type of found.faults) faults.add(type)
     }
-    expect(through).toBeGreaterThanOrEqual(20)
+    expect(through).toBeGreaterThanOrEqual(4)
     expect(faults.size).toBeGreaterThan(0)
   })
 })
