@@ -13,6 +13,7 @@ import { type DriverOperationsDocument, dumpOf } from './driver-document.ts'
 import { countOf, hexOf, listOf, malformed, protAt, textOf, tupleOf } from './fields.ts'
 import { canonical } from './notation.ts'
 import { codeOf, ourError, type Place, type Report } from './report.ts'
+import { runDriverDumps } from './run-driver-dumps.ts'
 import { differenceAt, iovaOf, sizeOf } from './situation.ts'
 import { checkEntries, unfold } from './snapshot.ts'
 import { FILE_MEMORY, Subject } from './subject.ts'
@@ -20,10 +21,14 @@ import { FILE_MEMORY, Subject } from './subject.ts'
 /** What an operation gave, in the file's words; an `error` may be what was thrown. */
 type Answer = Readonly<Record<string, unknown>> | undefined
 
-/** Runs all operations, or those before the first that the binding calls a difference of a feature that the file names. */
+/**
+ * Runs all operations, or those before the first that the binding calls a difference of a feature that the file names. Of a format that only
+ * reads, the dumps.
+ */
 export function runDriverOperations(document: DriverOperationsDocument, binding: VectorBinding, report: Report): void {
   const start = { at: 'registers', index: undefined }
   if (binding.family !== 'driver') return
+  if (binding.fmt.writes === false) return void runDriverDumps(document, binding, report)
   let subject: Subject
   try {
     subject = new Subject(binding, { family: 'driver', values: document.config }, FILE_MEMORY)

@@ -86,8 +86,14 @@ export interface GenericPtVectorBinding<F extends AnyFmt = AnyFmt> extends Bindi
   driverRefuses?(config: GenericPtVectorConfig): string | undefined
 }
 
+/** A table that can be asked: one of ours, or recorded tables of a format that only reads. */
+export interface ReadVectorTable<F extends AnyFmt = AnyFmt> extends BoundTable<F> {
+  iovaToPhys(iova: bigint): bigint | undefined
+  walk(iova: bigint): readonly VectorEntry[]
+}
+
 /** The calls of a table that operations of a binding's own may make: an `IoPageTable<F>` fits. */
-export interface VectorTable<F extends AnyFmt = AnyFmt> extends BoundTable<F> {
+export interface VectorTable<F extends AnyFmt = AnyFmt> extends ReadVectorTable<F> {
   readonly tableBytes: number
   mapPages(iova: bigint, paddr: bigint, pgsize: number, pgcount: number, prot: Prot): VectorMapResult
   mapRange(iova: bigint, paddr: bigint, size: number, prot: Prot): VectorMapResult
@@ -96,8 +102,6 @@ export interface VectorTable<F extends AnyFmt = AnyFmt> extends BoundTable<F> {
   cut(iova: bigint): boolean
   protect(iova: bigint, size: number, prot: Prot): number
   trim(range?: { readonly first: bigint; readonly last: bigint }): number
-  iovaToPhys(iova: bigint): bigint | undefined
-  walk(iova: bigint): readonly VectorEntry[]
 }
 
 /** What a map did: bytes from the start on, and what ended it. */
@@ -173,7 +177,9 @@ export interface DriverVectorBinding<F extends AnyFmt = AnyFmt> extends Binding<
   /** Operations that the runner does not have, or that the driver composes: by name, in place of the runner's own. */
   readonly operations?: Readonly<Record<string, VectorOperation<F>>>
   /** What a `translate` has beside the address, where it has something: an aperture, say. */
-  translated?(table: VectorTable<F>, iova: bigint): VectorMembers
+  translated?(table: ReadVectorTable<F>, iova: bigint): VectorMembers
+  /** Of a format that only reads: what a recorded leaf says of the `map` that made it, by the members' names there; beside the address. */
+  mappedBy?(leaf: VectorEntry): VectorMembers
   /** A row of `leaves` or `tables` in the common form, `[iova, level, raw, count, step]` or `[iova, level, raw]`. */
   row?(row: readonly JsonValue[]): readonly JsonValue[]
   /** What `tableBytes` of the files counts. Default: the table's. */

@@ -171,6 +171,8 @@ interface Walk {
   readonly barren: Set<string>
   /** Leaves, and all else but tables that the visitor is told. */
   found: number
+  /** Tables are read as far as the range goes: there are as many such walks of a table as the other half has entries that pass. */
+  readonly isPart?: true
 }
 
 /** The input address that index 0 stands for in a low window. */
@@ -208,7 +210,10 @@ class OtherHalf {
       if (!isFirst) return true
       return visitor.unknown?.({ table, node: this.#node, iova: this.#place.iova, missing: this.#node.entryBytes }) !== false
     }
-    return visit({ ...walk, range: part }, this.#node, raw, { place: this.#place, low: this.#low, other: this.#above, isTold: !isFirst })
+    const below: Walk = { ...walk, range: part, isPart: true }
+    const goesOn = visit(below, this.#node, raw, { place: this.#place, low: this.#low, other: this.#above, isTold: !isFirst })
+    walk.found = below.found
+    return goesOn
   }
 }
 
@@ -229,15 +234,17 @@ interface Standing {
 /** `base`: the input address of the table's first entry, as the index bits give it. */
 function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slots: number, other?: OtherHalf): boolean {
   const stride = entryOffset(node, 1) - entryOffset(node, 0)
-  const [from, to] = node.exists ?? [0, slots]
+  const all = node.exists ?? ([0, slots] as const)
+  const [from, to] = walk.isPart === true ? within(walk, node, base, all) : all
   if (from >= to) return true
-  const bytes = walk.read(table, to * stride)
-  const known = Math.min(to, bytes === undefined ? 0 : Math.floor(bytes.byteLength / stride))
+  const start = walk.isPart === true ? from : 0
+  const bytes = walk.read(table + BigInt(start * stride), (to - start) * stride)
+  const known = Math.min(to, start + (bytes === undefined ? 0 : Math.floor(bytes.byteLength / stride)))
   const isSkipped = other === undefined && node.next === undefined
   const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const span = BigInt(slotBytes(node))
   for (let index = from; index < known && view !== undefined; index++) {
-    const raw = descriptorAt(view, node, index)
+    const raw = descriptorAt(view, node, index - start)
     if (raw === node.empty && isSkipped) continue
     const low = base + BigInt(index) * span
     const iova = canonical(walk.geometry, low) + walk.base
@@ -248,6 +255,15 @@ function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slo
   walk.found++
   const iova = canonical(walk.geometry, base + BigInt(known) * span) + walk.base
   return walk.visitor.unknown?.({ table, node, iova, missing: (to - known) * stride }) !== false
+}
+
+/** Those entries of a table that the range touches. Halves are of low windows: input addresses follow each other. */
+function within({ range, geometry, base: offset }: Walk, node: LevelNode, base: bigint, [from, to]: readonly [number, number]): [number, number] {
+  const span = BigInt(slotBytes(node))
+  const start = canonical(geometry, base) + offset
+  const first = range.first <= start ? 0 : Number((range.first - start) / span)
+  const end = range.last < start ? 0 : Number((range.last - start) / span) + 1
+  return [Math.max(from, first), Math.min(to, end)]
 }
 
 function visit(walk: Walk, node: LevelNode, raw: bigint, { place, low, other, isTold }: Standing): boolean {

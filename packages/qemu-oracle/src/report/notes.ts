@@ -90,5 +90,9 @@ export const UNCHECKED: Readonly<Record<string, readonly string[]>> = {
   'intel-ggtt': [
     'Recorded from the Linux drivers i915 and xe, and an independent walker agrees. No hardware walker. Ranges of virtual functions.',
   ],
+  'nvidia-gmmu': [
+    'Read only. Recorded from Linux nouveau and NVIDIA UVM, and an independent walker agrees. No hardware walker. Shortened tables of version 1.',
+  ],
+  'intel-lmtt': ['Read only. Recorded from the Linux driver xe, and an independent walker agrees. No hardware walker.'],
   'arm-mali-lpae': ['What a Mali GPU reads: there is no walker in QEMU and no dump; vectors alone.'],
 }
