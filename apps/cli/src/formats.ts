@@ -17,9 +17,11 @@ import { gma500Sgx } from '../../../packages/formats/gma500-sgx/src/index.ts'
 import { habana } from '../../../packages/formats/habana/src/index.ts'
 import { intelGgtt } from '../../../packages/formats/intel-ggtt/src/index.ts'
 import { intelIpu } from '../../../packages/formats/intel-ipu/src/index.ts'
+import { intelLmtt } from '../../../packages/formats/intel-lmtt/src/index.ts'
 import { loongarch64 } from '../../../packages/formats/loongarch64/src/index.ts'
 import { maliUtgard } from '../../../packages/formats/mali-utgard/src/index.ts'
 import { mtkIommuV1 } from '../../../packages/formats/mtk-iommu-v1/src/index.ts'
+import { nvidiaGmmu } from '../../../packages/formats/nvidia-gmmu/src/index.ts'
 import { omapIommu } from '../../../packages/formats/omap-iommu/src/index.ts'
 import { powervrRogue } from '../../../packages/formats/powervr-rogue/src/index.ts'
 import { ppcTce } from '../../../packages/formats/ppc-tce/src/index.ts'
@@ -99,7 +101,9 @@ export const GROUPS: readonly FormatGroup[] = [
       habana,
       intelGgtt,
       intelIpu,
+      intelLmtt,
       maliUtgard,
+      nvidiaGmmu,
       powervrRogue,
       qcomA2xx,
       v3d,

@@ -258,7 +258,12 @@ function walkTable(walk: Walk, node: LevelNode, table: bigint, base: bigint, slo
 }
 
 /** Those entries of a table that the range touches. Halves are of low windows: input addresses follow each other. */
-function within({ range, geometry, base: offset }: Walk, node: LevelNode, base: bigint, [from, to]: readonly [number, number]): [number, number] {
+function within(
+  { range, geometry, base: offset }: Walk,
+  node: LevelNode,
+  base: bigint,
+  [from, to]: readonly [number, number],
+): [number, number] {
   const span = BigInt(slotBytes(node))
   const start = canonical(geometry, base) + offset
   const first = range.first <= start ? 0 : Number((range.first - start) / span)
