@@ -219,3 +219,33 @@ describe('explain of device structures', () => {
     ['a word that is too wide', ['explain', 'ste', '0x10000000000000000']],
   ])('%s', async (_, args) => expect((await run(args)).code).toBe(2))
 })
+
+test.each([
+  ['neither SRE nor ERE', 0x30n, { user: 'rw-', privileged: '---' }],
+  ['SRE and ERE', 0x33n, { user: 'rwx', privileged: 'rwx' }],
+])('rights of a VT-d first stage are those that its PASID entry allows: %s', async (_, flags, rights) => {
+  const structures: Word[] = [
+    [0x1000n, 0x2001n],
+    [0x2200n, 0x3001n],
+    [0x3000n, 0x4001n],
+    [0x4000n, 0x41n],
+    [0x4010n, 0x5000n | flags],
+  ]
+  const tables: Word[] = [
+    [0x5000n, 0x6067n],
+    [0x6000n, 0x7067n],
+    [0x7000n, 0x8067n],
+    [0x8000n, 0x9067n],
+  ]
+  const { out } = await run([
+    'streams',
+    'vtd',
+    ...sparseImage([...structures, ...tables], 4096),
+    '--rtaddr',
+    '0x1400',
+    '--sid',
+    '0x10',
+    '--json',
+  ])
+  expect(jsonLines(out).filter(({ iova }) => iova !== undefined)).toMatchObject([{ iova: '0x0', sid: 16, pasid: 0, rights }])
+})

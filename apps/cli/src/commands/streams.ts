@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { didYouMean } from '../names.ts'
 import { examples, filterOptions, imageOptions, jsonOption, tableOptions } from '../options.ts'
+import { registerTexts } from '../registers.ts'
 import { busDeviceFunction, IOMMUS, openTargets, type Targets } from '../targets.ts'
 import { tell } from '../told.ts'
 import { UsageError } from '../usage.ts'
@@ -73,8 +74,7 @@ function structureLines({ name, address, words }: StreamStructure): string[] {
 }
 
 function registersText(registers: Readonly<Record<string, unknown>>): string {
-  return Object.entries(registers)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name} ${typeof value === 'bigint' || typeof value === 'number' ? hex(value) : String(value)}`)
+  return registerTexts(registers)
+    .map(([name, text]) => `${name} ${text}`)
     .join(', ')
 }

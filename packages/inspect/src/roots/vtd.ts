@@ -40,11 +40,16 @@ const SCALABLE: Layout<'PDTS' | 'PASIDDIRPTR' | 'RID_PASID' | 'PASIDE'> = {
   RID_PASID: [[83, 64, 0]],
 }
 /** PASID table entry, 9.6. */
-const PASID: Layout<'AW' | 'PGTT' | 'SSPTPTR' | 'FSPM' | 'FSPTPTR'> = {
+const PASID: Layout<'AW' | 'PGTT' | 'SSPTPTR' | 'SRE' | 'ERE' | 'FSPM' | 'WPE' | 'NXE' | 'SMEP' | 'FSPTPTR'> = {
   AW: [[4, 2, 0]],
   PGTT: [[8, 6, 0]],
   SSPTPTR: POINTER,
+  SRE: [[128, 128, 0]],
+  ERE: [[129, 129, 0]],
   FSPM: [[131, 130, 0]],
+  WPE: [[132, 132, 0]],
+  NXE: [[133, 133, 0]],
+  SMEP: [[134, 134, 0]],
   FSPTPTR: [[191, 140, 12]],
 }
 const CONTEXT_BYTES = 16
@@ -55,6 +60,10 @@ const PASIDS = 64
 /** CR4.PAE and CR4.LA57: what a CPU would have for the same tables. */
 const PAE = 1n << 5n
 const LA57 = 1n << 12n
+/** What the flags of a PASID table entry are in a CPU: CR4.SMEP, CR0.WP, EFER.NXE. */
+const SMEP = 1n << 20n
+const WP = 1n << 16n
+const NXE = 1n << 11n
 
 /** Finds every device's tables by reading all root and context tables. @throws `EINVAL` for a reserved translation table mode */
 export function scanVtd(registers: VtdRegisters, read: ReadMemory, formats: FormatSet): StreamScan {
@@ -183,7 +192,14 @@ export class VtdScanner extends StreamScanner {
       this.finding('error', 'bad-pasid', `stream ${sid}`, `first-stage paging mode ${mode} (FSPM) is reserved`, raw)
       return undefined
     }
-    const cr4 = mode === 1n ? PAE | LA57 : PAE
-    return { stage: 1, role: 'x86-first-stage', registers: { cr3: extract(raw, PASID.FSPTPTR), cr4 } }
+    const flag = (name: 'SRE' | 'ERE' | 'WPE' | 'NXE' | 'SMEP'): boolean => extract(raw, PASID[name]) === 1n
+    const registers = {
+      cr3: extract(raw, PASID.FSPTPTR),
+      cr4: (mode === 1n ? PAE | LA57 : PAE) | (flag('SMEP') ? SMEP : 0n),
+      cr0: flag('WPE') ? WP : 0n,
+      efer: flag('NXE') ? NXE : 0n,
+      requests: { supervisor: flag('SRE'), execute: flag('ERE') },
+    }
+    return { stage: 1, role: 'x86-first-stage', registers }
   }
 }
