@@ -52,12 +52,20 @@ function fill(pages: Pages, node: LevelNode, table: bigint, entries: number, nex
     else i += entries <= 16 ? 0 : rnd() % 5
   }
   const width = BigInt(8 * node.entryBytes)
-  const words = raws.map((raw) => BigInt.asUintN(Number(width), raw))
+  const ordered = (raw: bigint): bigint => (node.byteOrder === 'big' ? swapped(raw, node.entryBytes) : raw)
+  const words = raws.map((raw) => ordered(BigInt.asUintN(Number(width), raw)))
   for (const [i, word] of words.entries()) {
     const at = table + BigInt(entryOffset(node, i))
     if (node.entryBytes === 8) pages.words(at, [word])
     else pages.words32(at, [word])
   }
+}
+
+/** The bytes of a value the other way round. */
+function swapped(value: bigint, bytes: number): bigint {
+  let result = 0n
+  for (let i = 0; i < bytes; i++) result = (result << 8n) | ((value >> BigInt(8 * i)) & 0xffn)
+  return result
 }
 
 function hasChild({ child }: TableKind): boolean {
