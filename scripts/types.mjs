@@ -21,4 +21,4 @@ async function worker() {
   }
 }
 await Promise.all(Array.from({ length: availableParallelism() }, worker))
-process.exit(failed ? 1 : 0)
+if (failed) process.exitCode = 1

@@ -15,6 +15,7 @@ import {
   type FoundRoot,
   fieldValue,
   type Geometry,
+  type IoPageTableFmt,
   IoPgtableError,
   type LeafKind,
   type LevelNode,
@@ -44,6 +45,12 @@ export interface AmdgpuVmParams {
 }
 
 /** Registers of one VMID's context. */
+/** What a driver writes for a table. */
+export interface AmdgpuVmRegs {
+  /** The root: a page number before gfx9, a page directory entry since. */
+  readonly base: bigint
+}
+
 export interface AmdgpuVmHardware {
   /** VM_CONTEXTn_PAGE_TABLE_BASE_ADDR, both halves: of gfx6 to gfx8 a page number, later a directory entry. */
   readonly base: bigint
@@ -151,7 +158,7 @@ function entryOf(name: string, value: number | undefined): [string, number][] {
 }
 
 /** AMD GPUVM. */
-export const amdgpuVm = readOnly<AmdgpuVmConfig, { readonly base: bigint }, AmdgpuVmParams, undefined, AmdgpuVmHardware>({
+export const amdgpuVm: IoPageTableFmt<AmdgpuVmConfig, AmdgpuVmRegs, AmdgpuVmParams, undefined, AmdgpuVmHardware> = readOnly({
   FORMAT: 'amdgpu-vm',
   title: 'AMD GPUVM (Radeon and Instinct, gfx6 to gfx12)',
   manual: 'AMD umr, register and entry decoders; README, sources',

@@ -47,7 +47,7 @@ export const ATTRIBUTES = 3
 const attrIndexOf = (prot: Prot): number => (prot & Prot.MMIO ? 1 : prot & Prot.CACHE ? 0 : 2)
 
 /** Linux's protections, without PROT_. */
-const NAMED = {
+const NAMED: Readonly<Record<UatProtection, Prot>> = {
   FW_MMIO_RW: RW | Prot.PRIV | Prot.MMIO,
   FW_MMIO_RO: Prot.READ | Prot.PRIV | Prot.MMIO,
   FW_SHARED_RW: RW | Prot.PRIV,
@@ -64,10 +64,26 @@ const NAMED = {
   FW_GPU_WO: Prot.WRITE | Prot.CACHE,
   FW_NA: protWith(Prot.CACHE, NO_FIRMWARE),
   GPU_NA: protWith(Prot.CACHE, NO_GPU),
-} as const
+}
 
 /** The name of a protection of Linux's driver, without PROT_. Those that end in _NA grant nothing: no mapping is made with them. */
-export type UatProtection = keyof typeof NAMED
+export type UatProtection =
+  | 'FW_MMIO_RW'
+  | 'FW_MMIO_RO'
+  | 'FW_SHARED_RW'
+  | 'FW_SHARED_RO'
+  | 'FW_PRIV_RW'
+  | 'GPU_FW_SHARED_RW'
+  | 'GPU_FW_PRIV_RW'
+  | 'GPU_RO_FW_PRIV_RW'
+  | 'GPU_SHARED_RW'
+  | 'GPU_SHARED_RO'
+  | 'GPU_SHARED_WO'
+  | 'FW_GPU_NA'
+  | 'FW_GPU_RO'
+  | 'FW_GPU_WO'
+  | 'FW_NA'
+  | 'GPU_NA'
 
 /** The prot that `map` takes for a protection of Linux's driver. */
 export function uatProt(name: UatProtection): Prot {

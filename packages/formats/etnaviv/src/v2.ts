@@ -3,9 +3,9 @@ import { ALWAYS, field, type Geometry, type Kind, type Meaning, meaning, type Ri
 import { readAndWrite } from '@io-pgtable/gpu-common'
 import type { EtnavivParams } from './types.ts'
 
-export const PRESENT = 1n
-export const EXCEPTION = 1n << 1n
-export const WRITEABLE = 1n << 2n
+export const PRESENT: bigint = 1n
+export const EXCEPTION: bigint = 1n << 1n
+export const WRITEABLE: bigint = 1n << 2n
 
 const GRANTS: Meaning<Rights> = meaning(['Writeable'], ({ Writeable }) => readAndWrite(true, Writeable === 1))
 

@@ -62,6 +62,8 @@ export interface PpcTceRegs {
   readonly tcePageSize: bigint
 }
 
+export type PpcTceFormat = IoPageTableFmt<PpcTceConfig, PpcTceRegs, PpcTceParams, undefined, PpcTceRegs>
+
 const READ = 1n
 const WRITE = 2n
 const PAGE_SHIFTS = [12, 16, 24, 28]
@@ -183,7 +185,7 @@ const pages = (shift: number): bigint => 1n << BigInt(shift)
 type ByteOrder = { readonly byteOrder?: 'big' }
 
 /** What reads and writes tables of one byte order: as the hardware has it, big-endian; or little-endian, for the vectors. */
-export function declare(order: ByteOrder): IoPageTableFmt<PpcTceConfig, PpcTceRegs, PpcTceParams, undefined, PpcTceRegs> {
+export function declare(order: ByteOrder): PpcTceFormat {
   return {
     FORMAT: 'ppc-tce',
     title: 'POWER TCE tables (PHB3, PHB4, PHB5)',

@@ -1,8 +1,8 @@
 /** TCE tables of POWER, read: decoded, walked, dumped and checked. */
 import { readOnly } from '@io-pgtable/core'
-import { declare } from './declaration.ts'
+import { declare, type PpcTceFormat } from './declaration.ts'
 
-export type { PpcTceConfig, PpcTceParams, PpcTceQuirk, PpcTceRegs } from './declaration.ts'
+export type { PpcTceConfig, PpcTceFormat, PpcTceParams, PpcTceQuirk, PpcTceRegs } from './declaration.ts'
 
 /** POWER TCE tables. They are big-endian. */
-export const ppcTce = readOnly(declare({ byteOrder: 'big' }))
+export const ppcTce: PpcTceFormat = readOnly(declare({ byteOrder: 'big' }))

@@ -1,12 +1,12 @@
 /** How golden vectors that were recorded from Linux's driver speak of this format. */
 import { SZ_64K, type VectorBinding } from '@io-pgtable/core'
-import { declare } from './declaration.ts'
+import { declare, type PpcTceFormat } from './declaration.ts'
 
 /**
  * The tables in little-endian order, which is what the recording was made in: values are what it tells, and the library writes no big-endian
  * tables. Nobody's hardware walks these.
  */
-export const ppcTceValues = declare({})
+export const ppcTceValues: PpcTceFormat = declare({})
 
 export const vectorBindings: readonly VectorBinding<typeof ppcTceValues>[] = [
   {

@@ -59,6 +59,8 @@ export interface S390ZpciRegs {
   readonly iota: bigint
 }
 
+export type S390ZpciFormat = IoPageTableFmt<S390ZpciConfig, S390ZpciRegs, S390ZpciParams, undefined, S390ZpciRegs>
+
 const ON = 1n << 11n
 const REGION_INVALID = 1n << 5n
 const PAGE_INVALID = 1n << 10n
@@ -196,7 +198,7 @@ function rootsFromRegs({ iota }: S390ZpciRegs): readonly FoundRoot<S390ZpciParam
 type ByteOrder = { readonly byteOrder?: 'big' }
 
 /** What reads and writes tables of one byte order: as the hardware has it, big-endian; or little-endian, for the vectors. */
-export function declare(order: ByteOrder): IoPageTableFmt<S390ZpciConfig, S390ZpciRegs, S390ZpciParams, undefined, S390ZpciRegs> {
+export function declare(order: ByteOrder): S390ZpciFormat {
   return {
     FORMAT: 's390-zpci',
     title: 'IBM Z PCI (zPCI) DMA tables',

@@ -1,12 +1,12 @@
 /** How golden vectors that were recorded from Linux's driver speak of this format. */
 import { hex, type VectorBinding } from '@io-pgtable/core'
-import { declare, type S390ZpciVariant } from './declaration.ts'
+import { declare, type S390ZpciFormat, type S390ZpciVariant } from './declaration.ts'
 
 /**
  * The tables in little-endian order, which is what the recording was made in: values are what it tells, and the library writes no big-endian
  * tables. Nobody's hardware walks these.
  */
-export const s390ZpciValues = declare({})
+export const s390ZpciValues: S390ZpciFormat = declare({})
 
 export const vectorBindings: readonly VectorBinding<typeof s390ZpciValues>[] = [
   {

@@ -2,12 +2,12 @@
 import { type Meaning, type MemoryType, meaning, Right, type Rights, type Traps, trapAll, type Updates } from '@io-pgtable/core'
 import type { EptContext } from './registers.ts'
 
-export const R = 1n << 0n
-export const W = 1n << 1n
-export const X = 1n << 2n
-export const A = 1n << 8n
+export const R: bigint = 1n << 0n
+export const W: bigint = 1n << 1n
+export const X: bigint = 1n << 2n
+export const A: bigint = 1n << 8n
 const D = 1n << 9n
-export const XU = 1n << 10n
+export const XU: bigint = 1n << 10n
 
 type Values = Readonly<Record<string, number>>
 

@@ -1,7 +1,7 @@
 /** Lines of a log as somebody pasted it: what stands before the kernel's text is taken off, wrapped lines are joined again. */
 
 /** Characters of a line that are looked at. */
-export const LINE_LIMIT = 2 ** 16
+export const LINE_LIMIT: number = 2 ** 16
 
 export interface LogLine {
   /** Counted from 1. */

@@ -7,7 +7,7 @@ import type { LoggedWalk, LogRole } from './source.ts'
 export type LogFormats = Readonly<Partial<Record<LogRole, AnyFmt>>>
 
 /** Entries that a sparse memory takes. */
-export const SPARSE_LIMIT = 2 ** 16
+export const SPARSE_LIMIT: number = 2 ** 16
 
 /** Memory of single words, little-endian; everything else is unknown. */
 export class SparseMemory {

@@ -133,7 +133,7 @@ export abstract class StreamScanner {
     read: ReadMemory,
     array: StructureArray,
     visit: (structure: Structure) => void,
-    first = array.only ?? 0,
+    first: number = array.only ?? 0,
   ): void {
     const { base, bytes } = array
     const count = array.only === undefined ? array.count : Math.min(array.count, array.only + 1)
