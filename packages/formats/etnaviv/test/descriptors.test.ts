@@ -40,7 +40,7 @@ test('MMUv2 with a table of contexts: the context’s entry leads to the MTLB', 
     0x4000_1000n,
   ])
   expect(() => etnaviv.rootsFromRegs({ ptaAddress: 0x7000_0000n, ptaConfig: 4n }, read)).toThrow(/0x70000020/)
-  expect(() => etnaviv.rootsFromRegs({ ptaAddress: 0x7000_0000n })).toThrow(/memory to read the PTA from/)
+  expect(() => etnaviv.rootsFromRegs({ ptaAddress: 0x7000_0000n })).toThrow(/PTA_ADDRESS: memory to read the entry at 0x70000000 from/)
 })
 
 test('MMUv1: a flat table of addresses, the unused ones those of the bad page', () => {
