@@ -16,7 +16,7 @@ export const adopting: Law = {
   says: 'a table found by its registers, or its roots, translates as before, changes as its model does, and leaves its own memory to its owner',
   check(c) {
     for (const gather of shareIn(c, ['own', 'none', 'later'] as const)) takenDown(c, gather)
-    const length = c.effort === 'full' ? { sequences: 60, operations: 80 } : { sequences: 2, operations: 50 }
+    const length = c.effort === 'full' ? { sequences: 20, operations: 80 } : { sequences: 2, operations: 50 }
     sequences(c, 'table/adopt', length, (draws, log) => {
       const { pool, builder } = builderOf(c)
       try {

@@ -226,7 +226,7 @@ const inPlace: Law = {
   name: 'tlb/in-place',
   says: 'random cuts, protects and trims among maps and unmaps do what the model does; no stale translation outlives its flush, no walker sees a change that it must not',
   check(c) {
-    const length = c.effort === 'full' ? { sequences: 80, operations: 100 } : { sequences: 2, operations: 30 }
+    const length = c.effort === 'full' ? { sequences: 24, operations: 80 } : { sequences: 2, operations: 30 }
     sequences(c, 'tlb/in-place', length, (draws, log) => {
       const run = new TlbSession(c, referenceFlushOps(c))
       const { session } = run

@@ -174,7 +174,7 @@ export const model: Law = {
   name: 'table/model',
   says: 'random sequences of maps, unmaps and translations do what the model does, and leave no table behind',
   check(c) {
-    const length = c.effort === 'full' ? { sequences: 150, operations: 120 } : { sequences: 12, operations: 50 }
+    const length = c.effort === 'full' ? { sequences: 60, operations: 100 } : { sequences: 12, operations: 50 }
     sequences(c, 'table/model', length, (draws, log) => {
       const session = new Session(c, { debug: { oneTablePerCall: draws.length % 3 === 0 } })
       for (const [i, draw] of draws.entries()) {

@@ -11,7 +11,7 @@ import { Session } from './session.ts'
 import { explained, plainProt } from './table-laws.ts'
 import { TlbSession } from './tlb-session.ts'
 
-const LENGTHS = { quick: { sequences: 8, operations: 40 }, full: { sequences: 120, operations: 100 } } as const
+const LENGTHS = { quick: { sequences: 8, operations: 40 }, full: { sequences: 40, operations: 80 } } as const
 
 /** Random sequences under a driver's callbacks, after the plain cases. */
 export function runTlb(c: Case, law: LawName, make: MakeFlushOps): void {
