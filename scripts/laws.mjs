@@ -1,14 +1,18 @@
 // Every law of the conformance kit at full effort, on every format package as it is built: the sequences of `npm test`, only longer.
-// `node scripts/laws.mjs [NAME...]` checks the packages of these folder names alone.
+// `node scripts/laws.mjs [NAME...]` checks the packages of these folder names alone; with `--minutes N` none is begun after that time, and
+// each day begins with another one, so that all have their turn.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
+import { parseArgs } from 'node:util'
 import { packagesIn, ROOT } from './workspace.mjs'
 
-const wanted = process.argv.slice(2)
+const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { minutes: { type: 'string' } } })
+const end = values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + 60_000 * Number(values.minutes)
 const formats = packagesIn('packages').filter(({ folder, manifest }) => {
   return manifest.ioPgtable && (wanted.length === 0 || wanted.includes(basename(folder)))
 })
+if (values.minutes !== undefined) formats.push(...formats.splice(0, Math.floor(Date.now() / 86_400_000) % formats.length))
 let failed = false
 
 /** @param {import('./workspace.mjs').Package} pkg */
@@ -32,7 +36,13 @@ function check({ folder, manifest }) {
 }
 
 async function worker() {
-  for (let next = formats.shift(); next !== undefined; next = formats.shift()) await check(next)
+  while (performance.now() < end) {
+    const next = formats.shift()
+    if (next === undefined) return
+    await check(next)
+  }
 }
 await Promise.all([worker(), worker()])
+if (formats.length > 0)
+  process.stdout.write(`not begun in ${values.minutes} minutes: ${formats.map(({ folder }) => basename(folder)).join(', ')}\n`)
 process.exit(failed ? 1 : 0)
