@@ -1,5 +1,4 @@
 /** The cold walker: reads tables that somebody else built, by a format's declaration. It trusts nothing that it reads. */
-
 import { hex, IoPgtableError } from '../errors.ts'
 import { entryOffset, type Geometry, type LevelNode, nodeOf, slotBytes } from '../format/format.ts'
 import type { ReadMemory } from '../format/hardware.ts'
