@@ -3,11 +3,11 @@
 import { packagesIn } from './scripts/workspace.mjs'
 
 const LIMITS = {
-  '@io-pgtable/core': '54 kB',
+  '@io-pgtable/core': '57 kB',
   '@io-pgtable/pt-allocator': '12 kB',
-  '@io-pgtable/conformance': '62 kB',
-  '@io-pgtable/inspect': '60 kB',
-  '@io-pgtable/gpuvm': '10 kB',
+  '@io-pgtable/conformance': '66 kB',
+  '@io-pgtable/inspect': '82 kB',
+  '@io-pgtable/gpuvm': '12 kB',
   '@io-pgtable/mmu': '16 kB',
   '@io-pgtable/iommu': '10 kB',
 }
