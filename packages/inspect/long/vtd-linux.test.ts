@@ -119,8 +119,8 @@ describe('what cannot be followed is a finding', () => {
         .findings.map(({ message }) => message)
     expect(errorOf(() => messages({ RTADDR: hex(ROOT_ENTRY | (3n << 10n)) })).message).toMatch(/^EINVAL.*TTM 3/)
     expect(messages({ GSTS: '0x0' })).toEqual(['translation is off (TES)'])
-    expect(messages({ RTADDR: '0x1000' })).toEqual(['entries 0 to 255 are not in the image'])
-    expect((await withFlipped(ROOT_ENTRY, 1n << 40n)).messages).toEqual(['entries 0 to 255 are not in the image'])
+    expect(messages({ RTADDR: '0x1000' })).toEqual(['entries 0 to 255 are not in the image, at 0x1000'])
+    expect((await withFlipped(ROOT_ENTRY, 1n << 40n)).messages).toEqual(['entries 0 to 255 are not in the image, at 0x10005672000'])
   })
 
   test('scalable mode has PASIDs', () => {
