@@ -19,7 +19,7 @@ export {
   splitField,
   when,
 } from './format/bits.ts'
-export { agreedConfig, checkConfig, configError, type ReadOnlyFmt, readOnly } from './format/config.ts'
+export { agreedConfig, checkConfig, configError, type ReadOnlyFmt, readOnly, type Written } from './format/config.ts'
 export {
   type AnyFmt,
   type ConfigOf,

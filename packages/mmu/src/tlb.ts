@@ -34,7 +34,7 @@ const WORDS = 8
 const SIZE_BITS = 6
 
 /** What follows from the size of an entry: bits of an address inside of it, and where its page number stands. */
-class Size {
+export class Size {
   readonly lg: number
   readonly keepLo: number
   readonly keepHi: number

@@ -62,7 +62,7 @@ function isObject(value: unknown): value is object {
 }
 
 /** The members that a format has to say only where it writes. */
-type Written = 'writes' | 'policy' | 'encodeLeaf' | 'encodeTable' | 'regs'
+export type Written = 'writes' | 'policy' | 'encodeLeaf' | 'encodeTable' | 'regs'
 
 /** A format that only reads, as it is declared. */
 export type ReadOnlyFmt<C extends FormatConfig = FormatConfig, R = unknown, P = unknown, D = unknown, H = unknown> = Omit<

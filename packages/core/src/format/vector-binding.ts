@@ -137,7 +137,7 @@ export interface VectorDifference {
 }
 
 /** Functions as methods: TypeScript compares those bivariantly, so that the binding of one format stands where any may. */
-interface VectorFunctions<F extends AnyFmt> {
+export interface VectorFunctions<F extends AnyFmt> {
   operation(table: VectorTable<F>, op: VectorMembers): Readonly<Record<string, unknown>> | undefined
   fact(row: VectorMembers, config: VectorMembers, table: VectorTable<F> | undefined): bigint | { readonly leftOut: string }
 }

@@ -15,8 +15,8 @@ import {
 } from '@io-pgtable/core'
 
 /** 12: RDNA 4. 121: gfx12.1, with five levels. */
-export const GENERATIONS = [6, 7, 8, 9, 10, 11, 12, 121] as const
-export type Generation = (typeof GENERATIONS)[number]
+export type Generation = 6 | 7 | 8 | 9 | 10 | 11 | 12 | 121
+export const GENERATIONS: readonly Generation[] = [6, 7, 8, 9, 10, 11, 12, 121]
 
 export interface Shape {
   readonly generation: Generation

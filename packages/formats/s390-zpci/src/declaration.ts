@@ -38,8 +38,8 @@ import {
 export type S390ZpciQuirk = 'NO_WARN'
 
 /** The root: a segment table, or a region third, second or first table. */
-const VARIANTS = ['st', 'rt', 'rs', 'rf'] as const
-export type S390ZpciVariant = (typeof VARIANTS)[number]
+const VARIANTS: readonly S390ZpciVariant[] = ['st', 'rt', 'rs', 'rf']
+export type S390ZpciVariant = 'st' | 'rt' | 'rs' | 'rf'
 
 export interface S390ZpciConfig extends FormatConfig<S390ZpciQuirk> {
   /** Default: the smallest root that reaches `ias` bits. */

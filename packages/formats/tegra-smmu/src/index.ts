@@ -39,8 +39,8 @@ import {
 /** NO_WARN: conflicts and refused unmaps are not told to `onWarn`. */
 export type TegraSmmuQuirk = 'NO_WARN'
 
-const VARIANTS = ['tegra30', 'tegra114', 'tegra124', 'tegra132', 'tegra210'] as const
-export type TegraSmmuVariant = (typeof VARIANTS)[number]
+const VARIANTS: readonly TegraSmmuVariant[] = ['tegra30', 'tegra114', 'tegra124', 'tegra132', 'tegra210']
+export type TegraSmmuVariant = 'tegra30' | 'tegra114' | 'tegra124' | 'tegra132' | 'tegra210'
 
 export interface TegraSmmuConfig extends FormatConfig<TegraSmmuQuirk> {
   /** The chip. Default: tegra210 where `oas` is over 32, else tegra30. */
