@@ -7,7 +7,7 @@ import { bytesSource, checkTables, openImage } from '../src/index.ts'
 import { kernels } from '../test/support/fuzz.ts'
 import { random } from '../test/support/memory.ts'
 
-const IMAGES = Number(process.env.FUZZ_IMAGES ?? 20_000)
+const IMAGES = Number(process.env.FUZZ_IMAGES ?? 10_000)
 /** Milliseconds of CPU that one image may take: a hundred times what one does. Of CPU, since other programs run as well. */
 const MOST_MS = 2000
 const MOST_HEAP = 512 * 2 ** 20
