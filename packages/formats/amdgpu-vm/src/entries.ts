@@ -41,6 +41,21 @@ interface Places {
 const section = 'entries'
 const bfs = (hi: number): Field =>
   field('BFS', hi, hi - 4, 'block fragment size: log2 of the pages that an entry of the table below covers', { section })
+/** Bits of leaves of gfx10 and gfx11. */
+const LEAVES_10: readonly Field[] = [
+  field('Software', 53, 52, 'the driver’s', { section }),
+  field('Log', 55, 55, 'accesses are logged', { section }),
+  field('F', 56, 56, 'translate further', { section }),
+  field('GCR', 57, 57, 'cache rinse', { section }),
+  field('NoAlloc', 58, 58, 'not in the last-level cache', { section }),
+]
+/** Bits of tables of gfx12 and gfx12.1. */
+const TABLES_12: readonly Field[] = [
+  field('MALL', 55, 54, 'reuse in the last-level cache', { section }),
+  field('TFS', 56, 56, 'the address of a further table is relative', { section }),
+  bfs(62),
+]
+
 const PLACES: Readonly<Record<Generation, Places>> = {
   6: { addressHi: 39, leaves: [], tables: [] },
   7: { addressHi: 39, leaves: [], tables: [] },
@@ -58,13 +73,7 @@ const PLACES: Readonly<Record<Generation, Places>> = {
     leaf: 54,
     mtype: [50, 48],
     addressHi: 47,
-    leaves: [
-      field('Software', 53, 52, 'the driver’s', { section }),
-      field('Log', 55, 55, 'accesses are logged', { section }),
-      field('F', 56, 56, 'translate further', { section }),
-      field('GCR', 57, 57, 'cache rinse', { section }),
-      field('NoAlloc', 58, 58, 'not in the last-level cache', { section }),
-    ],
+    leaves: LEAVES_10,
     tables: [field('NoAlloc', 58, 58, 'not in the last-level cache', { section }), bfs(63)],
   },
   11: {
@@ -72,13 +81,7 @@ const PLACES: Readonly<Record<Generation, Places>> = {
     leaf: 54,
     mtype: [50, 48],
     addressHi: 47,
-    leaves: [
-      field('Software', 53, 52, 'the driver’s', { section }),
-      field('Log', 55, 55, 'accesses are logged', { section }),
-      field('F', 56, 56, 'translate further', { section }),
-      field('GCR', 57, 57, 'cache rinse', { section }),
-      field('NoAlloc', 58, 58, 'not in the last-level cache', { section }),
-    ],
+    leaves: LEAVES_10,
     tables: [
       field('MTYPE', 50, 48, 'memory type of the table below', { section }),
       field('TFS', 57, 57, 'the address of a further table is relative', { section }),
@@ -96,11 +99,7 @@ const PLACES: Readonly<Record<Generation, Places>> = {
       field('GCR', 57, 57, 'cache rinse', { section }),
       field('DCC', 58, 58, 'compressed', { section }),
     ],
-    tables: [
-      field('MALL', 55, 54, 'reuse in the last-level cache', { section }),
-      field('TFS', 56, 56, 'the address of a further table is relative', { section }),
-      bfs(62),
-    ],
+    tables: TABLES_12,
   },
   121: {
     prt: 56,
@@ -113,11 +112,7 @@ const PLACES: Readonly<Record<Generation, Places>> = {
       field('DCC', 58, 58, 'compressed', { section }),
       field('Atomics', 59, 59, 'atomic operations over the bus', { section }),
     ],
-    tables: [
-      field('MALL', 55, 54, 'reuse in the last-level cache', { section }),
-      field('TFS', 56, 56, 'the address of a further table is relative', { section }),
-      bfs(62),
-    ],
+    tables: TABLES_12,
   },
 }
 
