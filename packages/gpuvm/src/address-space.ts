@@ -109,7 +109,7 @@ export class GpuAddressSpace<O extends GpuBo = GpuBo> {
   }
 
   /**
-   * Does several operations as one request, each on what those before it leave: one lock, one flush, and of what they undo of one another
+   * Does several operations as one request, each on what those before it leave: at most eight locks, one flush, and of what they undo of one another
    * nothing reaches the tables.
    *
    * @throws {@link SeriesError} with the place of the operation that failed; nothing has changed then. With `onError: 'stop'` that is
